@@ -1,0 +1,121 @@
+"""The run folder: what is in it is whole, because everything is written aside and then renamed."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from conlst.errors import BadInput
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that holds one run of one recipe."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path, recipe: dict[str, Any]) -> "RunFolder":
+        """Start a run in `path`, or take up the unfinished one of the same recipe.
+
+        Raises:
+            BadInput: something else is there: another recipe's run (the differences are named), or
+                files that are no run. Nothing is overwritten.
+        """
+        folder = cls(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be a run folder: {error.strerror}") from None
+        kept = folder.read_json("recipe.json")
+        if kept is None:
+            if stray := sorted(p.name for p in path.iterdir() if not p.name.startswith(".")):
+                raise BadInput(
+                    f"{path}: holds {', '.join(stray[:3])} and no recipe.json, so it is no run "
+                    "folder; choose another with --out"
+                )
+            folder.write_json("recipe.json", recipe)
+        elif differing := _differences(kept, recipe):
+            raise BadInput(
+                f"{path}: holds a run of another recipe; they differ in {', '.join(differing[:5])}; "
+                "choose another folder with --out"
+            )
+        return folder
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """The object in a file, or None where there is no such file."""
+        try:
+            value = json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise BadInput(f"{self.path / name}: not JSON: {error}") from None
+        return dict(value)
+
+    def write_json(self, name: str, value: dict[str, Any]) -> None:
+        self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        self._write(name, lambda path: path.write_bytes(text.encode()))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        self._write(name, lambda path: pq.write_table(table, path, compression="zstd"))
+
+    def write_folder(self, name: str, fill: Callable[[Path], None]) -> None:
+        """Make a folder by `fill(temporary)` and put it in place in one step."""
+
+        def make(path: Path) -> None:
+            path.mkdir()
+            fill(path)
+
+        self._write(name, make)
+
+    def event(self, kind: str, **facts: Any) -> None:
+        """Append a line to events.jsonl."""
+        line = json.dumps({"time": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False)
+        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def _write(self, name: str, make: Callable[[Path], object]) -> None:
+        target = self.path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = target.with_name(f".{target.name}.unfinished")
+        _remove(aside)
+        make(aside)
+        for file in aside.rglob("*") if aside.is_dir() else [aside]:
+            if file.is_file():
+                _flush(file)
+        if target.is_dir():
+            _remove(target)
+        os.replace(aside, target)
+        _flush(target.parent)
+
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _differences(a: Any, b: Any, path: str = "") -> list[str]:
+    """JSON paths at which two values differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        return [d for k in sorted({*a, *b}) for d in _differences(a.get(k), b.get(k), f"{path}.{k}")]
+    return [] if a == b else [path.lstrip(".")]

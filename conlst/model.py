@@ -1,0 +1,248 @@
+"""The model that is adapted: an encoder with its classifier, and a contrastive head beside it."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from conlst import recipe
+from conlst.arrays import Rows, TokenBatch, Tokens
+from conlst.errors import BadInput
+from conlst.tokens import budget_batches, pad, tokenise
+
+HEAD_FILE = "contrastive_head.safetensors"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What one forward pass gives."""
+
+    logits: Tensor
+    """float32[B, C]"""
+    features: Tensor
+    """float32[B, D]: the input of the last linear layer."""
+
+
+class Classifier(nn.Module):
+    """theta_m, theta_cl and theta_con: encoder, classifier and contrastive head.
+
+    The features are whatever enters the last linear layer of the classification model. That is the
+    one place that means the same in every encoder family: BERT's pooler output, or the dense + tanh
+    of XLM-R's own head (an XLM-R checkpoint carries no trained pooler, so a `pooler_output` would be
+    noise). Dropout before that layer is part of them, and makes the second view of a text.
+
+    Args:
+        network: a `*ForSequenceClassification` model.
+        tokenizer: its tokenizer.
+        max_length: longest input in tokens.
+        autocast: the precision context of a forward pass; outputs are float32 in any case.
+    """
+
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int = 128,
+        autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.autocast = autocast
+        self.classes = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
+        self.output = _last_linear(network, len(self.classes))
+        D = self.output.in_features
+        self.contrastive = nn.Linear(D, D)
+        self._entering: list[Tensor] = []
+        self.output.register_forward_pre_hook(lambda _, args: self._entering.append(args[0]))
+        self.segments = getattr(network.config, "type_vocab_size", 0) > 1
+        self.computed = torch.zeros(2, dtype=torch.int64)  # tokens, positions: the padding counter
+
+    @property
+    def device(self) -> torch.device:
+        return self.output.weight.device
+
+    def forward(self, batch: TokenBatch) -> Encoded:
+        """Encode and classify a padded batch."""
+        self.computed += torch.stack([batch.attention_BT.sum(), torch.tensor(batch.ids_BT.numel())])
+        inputs = {"input_ids": batch.ids_BT, "attention_mask": batch.attention_BT}
+        if self.segments and batch.segments_BT is not None:
+            inputs["token_type_ids"] = batch.segments_BT
+        self._entering.clear()
+        with self.autocast():
+            logits = self.network(**{k: v.to(self.device) for k, v in inputs.items()}).logits
+        return Encoded(logits.float(), self._entering.pop().float())
+
+    def encode(self, tokens: Tokens, rows: Tensor, *, budget: int = 4096) -> Encoded:
+        """Encode any rows, sorted by length in batches of at most `budget` tokens, in their order."""
+        order, parts = [], []
+        for batch in budget_batches(tokens.lengths[rows], budget):
+            order.append(batch)
+            parts.append(self(pad(tokens, rows[batch], self.tokenizer)))
+        back = torch.cat(order).argsort().to(self.device)
+        return Encoded(
+            torch.cat([part.logits for part in parts])[back],
+            torch.cat([part.features for part in parts])[back],
+        )
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits of features, for those that were changed on the way (mixup)."""
+        logits: Tensor = self.output(features).float()
+        self._entering.clear()
+        return logits
+
+    def project(self, features: Tensor) -> Tensor:
+        """h = theta_con(features), what the contrastive losses compare."""
+        projected: Tensor = self.contrastive(features)
+        return projected
+
+    def tokenise(self, rows: Rows) -> Tokens:
+        return tokenise(rows, self.tokenizer, self.max_length)
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that `transformers` loads, and the contrastive head beside it."""
+        self.export(folder)
+        head = {name: value.contiguous() for name, value in self.contrastive.state_dict().items()}
+        save_file(head, folder / HEAD_FILE)
+
+    def export(self, folder: Path) -> None:
+        """Write the classifier alone, as any `transformers` user expects it."""
+        self.network.save_pretrained(folder, safe_serialization=True)
+        self.tokenizer.save_pretrained(folder)
+
+    def restore(self, folder: Path) -> None:
+        """Take the weights of a folder that `save` wrote into this very model."""
+        weights = load_file(folder / "model.safetensors")
+        missing, unexpected = self.network.load_state_dict(weights, strict=False)
+        if unexpected or set(missing) - set(self.network._tied_weights_keys or ()):
+            raise BadInput(f"{folder}: these are the weights of another model")
+        self.contrastive.load_state_dict(load_file(folder / HEAD_FILE))
+
+
+def _last_linear(network: nn.Module, outputs: int) -> nn.Linear:
+    fitting = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
+    if not fitting:
+        raise BadInput(f"{type(network).__name__} has no linear layer with {outputs} outputs")
+    return fitting[-1]
+
+
+def load(
+    section: recipe.Model,
+    classes: Sequence[str],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Classifier:
+    """The encoder a recipe names, with a new classifier for `classes`. Weights are read as float32."""
+    return _load(section, classes, autocast, fine_tuned=False)
+
+
+def load_fine_tuned(
+    section: recipe.Model,
+    classes: Sequence[str],
+    *,
+    autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> Classifier:
+    """A model that is fine-tuned already; its label names must be `classes`, in that order."""
+    return _load(section, classes, autocast, fine_tuned=True)
+
+
+def _load(
+    section: recipe.Model,
+    classes: Sequence[str],
+    autocast: Callable[[], AbstractContextManager[object]],
+    *,
+    fine_tuned: bool,
+) -> Classifier:
+    refuse_pickle(section.name)
+    where = {"revision": section.revision, "trust_remote_code": section.trust_remote_code}
+    with _quiet():
+        try:
+            config = AutoConfig.from_pretrained(section.name, **where)
+            if fine_tuned:
+                _same_classes(section.name, config, classes)
+            config.num_labels = len(classes)
+            config.id2label = dict(enumerate(classes))
+            config.label2id = {name: i for i, name in enumerate(classes)}
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                section.name,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                **where,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(section.name, **where)
+        except BadInput:
+            raise
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            first = str(error).strip().partition("\n")[0]
+            raise BadInput(f"model {section.name!r} cannot be loaded: {first}") from error
+    if fine_tuned and info["missing_keys"]:
+        keys = ", ".join(sorted(info["missing_keys"])[:3])
+        raise BadInput(f"source.checkpoint {section.name!r} is not fine-tuned: it lacks {keys}")
+    _long_enough(section, config, tokenizer)
+    return Classifier(network, tokenizer, max_length=section.max_length, autocast=autocast)
+
+
+def refuse_pickle(name: str) -> None:
+    """A local folder must exist and hold its weights as safetensors: a pickle can execute code."""
+    folder = Path(name)
+    if not (name.startswith((".", "/")) or folder.is_dir()):
+        return
+    if not (folder / "config.json").is_file():
+        raise BadInput(f"model {name!r}: no such folder, or no config.json in it")
+    if not list(folder.glob("*.safetensors")):
+        held = sorted(p.name for p in folder.glob("*.bin")) or ["no weights"]
+        raise BadInput(
+            f"model {name!r} holds {', '.join(held)} and no .safetensors; pickled weights can "
+            "execute code and are not read. Convert them: load with transformers where you trust "
+            "them, then save_pretrained(folder)"
+        )
+
+
+def _same_classes(name: str, config: object, classes: Sequence[str]) -> None:
+    found = [str(label) for _, label in sorted(getattr(config, "id2label", {}).items())]
+    if found != list(classes):
+        raise BadInput(
+            f"model {name!r} has the classes {found} and the data {list(classes)}; "
+            "set data.classes to the model's, in its order"
+        )
+
+
+def _long_enough(section: recipe.Model, config: object, tokenizer: PreTrainedTokenizerBase) -> None:
+    positions = getattr(config, "max_position_embeddings", None) or section.max_length
+    if getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"):
+        positions -= config.pad_token_id + 1  # type: ignore[attr-defined]  # they count from there
+    longest = min(int(positions), int(tokenizer.model_max_length))
+    if section.max_length > longest:
+        raise BadInput(
+            f"model.max_length: found {section.max_length}; {section.name!r} takes at most {longest}"
+        )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The classifier is new: transformers' table of missing weights would only alarm."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        transformers_logging.enable_progress_bar()

@@ -1,0 +1,64 @@
+"""What a complementary labeller and a negative sampler are."""
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from conlst.arrays import Pool
+from conlst.registry import Registry, Strategy
+
+
+class ComplementaryLabeller(Strategy):
+    """Contract: `(pool, *, generator) -> bool[N, C]`, the classes a row is held NOT to be.
+
+    The row's own pseudo-label (argmax) is never among them. A row without any is no anchor.
+    """
+
+    @abstractmethod
+    def __call__(self, pool: Pool, *, generator: torch.Generator) -> Tensor: ...
+
+
+labellers: Registry[ComplementaryLabeller] = Registry("labellers", ComplementaryLabeller)
+
+
+class NegativeSampler(Strategy):
+    """Contract: `(pool, anchors_B, complement_B, *, generator) -> int64[B, K]`, rows of the pool.
+
+    For anchor b they are confident rows whose pseudo-label is `complement_B[b]`, never a row of
+    the anchor's own group (a translation of it), without repeats within a row; -1 fills the places
+    for which there is none.
+    """
+
+    count: int = Field(16, ge=1, description="K: negatives an anchor is given")
+    share: Literal["class", "anchor"] = Field(
+        "class",
+        description="class: anchors of one batch with the same complementary label share one draw, "
+        "so that at most C*K negatives are encoded; anchor: each has its own (B*K)",
+    )
+
+    @abstractmethod
+    def __call__(
+        self, pool: Pool, anchors_B: Tensor, complement_B: Tensor, *, generator: torch.Generator
+    ) -> Tensor: ...
+
+    def draw(
+        self, pool: Pool, anchors_B: Tensor, complement_B: Tensor, *, generator: torch.Generator
+    ) -> Tensor:
+        """What the stage calls: the sampler, once per distinct complementary label or per anchor.
+
+        Shared draws lose only the independence between the anchors of one batch; a shared row that
+        is a translation of some anchor is struck out (-1) for that anchor.
+        """
+        if self.share == "anchor":
+            return self(pool, anchors_B, complement_B, generator=generator)
+        labels, inverse = complement_B.unique(return_inverse=True)
+        first = torch.stack([(inverse == i).nonzero()[0, 0] for i in range(len(labels))])
+        rows_BK = self(pool, anchors_B[first], labels, generator=generator)[inverse]
+        own = pool.group[rows_BK.clamp(min=0)] == pool.group[anchors_B][:, None]
+        return rows_BK.masked_fill(own, -1)
+
+
+negatives: Registry[NegativeSampler] = Registry("negatives", NegativeSampler)

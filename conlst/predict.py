@@ -1,0 +1,56 @@
+"""The pseudo-label pass: probabilities and features of many rows, fast."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from conlst import train
+from conlst.arrays import Rows, Tokens
+from conlst.errors import BadInput
+from conlst.model import Classifier, Encoded, load_fine_tuned, refuse_pickle
+from conlst.progress import Progress
+from conlst.recipe import Model
+from conlst.tokens import budget_batches, pad
+
+
+@torch.inference_mode()
+def label(
+    model: Classifier, tokens: Tokens, progress: Progress, what: str, *, budget: int = 4096
+) -> Encoded:
+    """Logits and features of all rows, in their order, on the CPU, without dropout.
+
+    Rows are sorted by length and cut into batches of at most `budget` tokens, so little padding is
+    computed; a row's result does not depend on its neighbours.
+    """
+    model.eval()
+    N, C, D = len(tokens), len(model.classes), model.output.in_features
+    logits_NC, features_ND = torch.empty(N, C), torch.empty(N, D)
+    with progress.task(what, N) as advance:
+        for rows in budget_batches(tokens.lengths, budget):
+            out = model(pad(tokens, rows, model.tokenizer))
+            logits_NC[rows], features_ND[rows] = out.logits.cpu(), out.features.cpu()
+            advance(len(rows))
+    return Encoded(logits_NC, features_ND)
+
+
+def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], Tensor]:
+    """Class names and probabilities float[N, C] of texts, by a model folder.
+
+    Raises:
+        BadInput: the folder holds no fine-tuned classifier, or only pickled weights.
+    """
+    from transformers import AutoConfig
+
+    name = str(folder.resolve())
+    refuse_pickle(name)
+    config = AutoConfig.from_pretrained(name)
+    classes = [str(config.id2label[i]) for i in range(config.num_labels)]
+    if len(classes) < 2:
+        raise BadInput(f"{folder}: a classifier has two or more classes; found {classes}")
+    longest = min(getattr(config, "max_position_embeddings", 128) - 2, 128)
+    section = Model(name=name, max_length=longest)
+    accelerator = train.accelerator(section.precision)
+    model = load_fine_tuned(section, classes, autocast=accelerator.autocast).to(accelerator.device)
+    encoded = label(model, model.tokenise(rows), progress, "predicting")
+    return classes, encoded.logits.softmax(1)

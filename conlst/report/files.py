@@ -1,0 +1,221 @@
+"""The run folder as the report reads it: JSON records and Parquet tables, nothing that executes."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from conlst.errors import BadInput
+from conlst.recipe import Recipe
+
+Ids: TypeAlias = "pa.Array[Any]"
+
+EVERY = "all"
+"""Stands in the place of a language where one record speaks of all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageRows:
+    """Rows of one language in one table of the run folder."""
+
+    ids: Ids
+    columns: pa.Table
+    where: str
+    """The file, for messages."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def tensor(self, name: str) -> Tensor:
+        """A column of numbers or truth values, [N]."""
+        values = self._column(name).to_numpy(zero_copy_only=False)
+        return torch.from_numpy(np.array(values))
+
+    def _column(self, name: str) -> "pa.Array[Any]":
+        if name not in self.columns.column_names:
+            raise BadInput(f"{self.where}: no column '{name}'")
+        return self.columns[name].combine_chunks()
+
+    def matrix(self, name: str, classes: int) -> Tensor:
+        """A column of lists, one entry a class, [N, C]."""
+        lists = self._column(name)
+        flat = pc.list_flatten(lists).to_numpy(zero_copy_only=False)
+        if len(flat) != len(self) * classes:
+            raise BadInput(f"{self.where}: '{name}' must hold {classes} values a row")
+        return torch.from_numpy(np.array(flat)).view(len(self), classes)
+
+
+@dataclass(frozen=True)
+class StageFiles:
+    """One stage of a run and the records it left: one for all languages, or one a language."""
+
+    name: str
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> bool:
+        """Whether one model speaks for all languages."""
+        return EVERY in self.records
+
+    def collapse(self, language: str) -> list[str]:
+        """Why the model that speaks for a language counts as collapsed; empty: it does not."""
+        record = self.records.get(EVERY) or self.records.get(language) or {}
+        return [str(reason) for reason in record.get("collapse") or []]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run folder, its JSON read."""
+
+    path: Path
+    recipe: Recipe
+    data: dict[str, Any]
+    environment: dict[str, Any]
+    stages: list[StageFiles]
+    finished: bool
+
+    @property
+    def classes(self) -> list[str]:
+        return list(self.data["classes"])
+
+    def tables(
+        self, kind: str, stage: StageFiles, languages: Sequence[str], suffix: str = ""
+    ) -> dict[str, LanguageRows]:
+        """Rows of each language after a stage, from `predictions` or `pseudo_labels`.
+
+        Args:
+            kind: the folder
+            stage: whose rows
+            languages: those that must be there, as far as the stage has a model for them
+            suffix: of the file's name, such as `-curve`; such files may be absent
+
+        Raises:
+            BadInput: a file or a language is missing.
+        """
+        out: dict[str, LanguageRows] = {}
+        for folder, wanted in _places(stage, languages):
+            file = self.path / kind / folder / f"{stage.name}{suffix}.parquet"
+            out |= _split(file, wanted, optional=bool(suffix))
+        return out
+
+
+def open_run(path: Path) -> RunFiles:
+    """Read the JSON of a run folder.
+
+    Raises:
+        BadInput: it is no run folder, or no stage is finished.
+    """
+    recipe = _recipe(path / "recipe.json")
+    stages = [_stage(path, name, recipe) for name in expected_stages(recipe)]
+    done = [stage for stage in stages if stage.records]
+    if not done or done[0].name != "source":
+        raise BadInput(f"{path}: no stage is finished yet, so there is nothing to report")
+    return RunFiles(
+        path=path,
+        recipe=recipe,
+        data=_json(path / "data.json"),
+        environment=_json(path / "environment.json"),
+        stages=done,
+        finished=all(_over(stages, code) for code in recipe.adapted() or [EVERY]),
+    )
+
+
+def expected_stages(recipe: Recipe) -> list[str]:
+    """Names of the stages a recipe asks for, in order."""
+    names = ["source"]
+    if not recipe.adapted():
+        return names
+    if recipe.contrastive:
+        names.append("contrastive")
+    if recipe.self_training:
+        names += [f"self_training-{i + 1}" for i in range(recipe.self_training.iterations)]
+    return names
+
+
+def _over(stages: Iterable[StageFiles], language: str) -> bool:
+    """Whether nothing is left to do for a language: a collapse ends it before its last stage."""
+    for stage in stages:
+        if not (stage.shared or language in stage.records):
+            return False
+        if stage.collapse(language):
+            return True
+    return True
+
+
+def _recipe(file: Path) -> Recipe:
+    try:
+        return Recipe.model_validate_json(_text(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadInput(
+            f"{file}: {error.error_count()} fault(s), first {place}: {first['msg']}"
+        ) from None
+
+
+def _stage(path: Path, name: str, recipe: Recipe) -> StageFiles:
+    if name == "source" or recipe.data.adapt == "joint":
+        files = {EVERY: path / "checkpoints" / name / "record.json"}
+    else:
+        files = {
+            code: path / "checkpoints" / code / name / "record.json" for code in recipe.adapted()
+        }
+    return StageFiles(name, {key: _json(file) for key, file in files.items() if file.is_file()})
+
+
+def _places(stage: StageFiles, languages: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """(folder, languages in its file) of the tables of a stage."""
+    if stage.shared:
+        yield "", list(languages)
+    else:
+        yield from ((code, [code]) for code in languages if code in stage.records)
+
+
+def _split(file: Path, languages: Sequence[str], *, optional: bool) -> dict[str, LanguageRows]:
+    if not languages or (optional and not file.is_file()):
+        return {}
+    table = _table(file)
+    out = {}
+    for code in languages:
+        part = table.filter(pc.equal(table["language"], pa.scalar(code)))
+        if not len(part):
+            raise BadInput(f"{file}: no row of the language '{code}'")
+        ids = part["id"].cast(pa.large_string()).combine_chunks()
+        out[code] = LanguageRows(ids, part, str(file))
+    return out
+
+
+def _table(file: Path) -> pa.Table:
+    try:
+        table = pq.read_table(file, memory_map=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BadInput(f"{file}: cannot be read: {error}") from None
+    if missing := sorted({"id", "language"} - set(table.column_names)):
+        raise BadInput(f"{file}: no column {missing[0]!r}; columns: {table.column_names}")
+    return table
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file}: not the file of a run folder: {error}") from None
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(_text(file))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadInput(f"{file}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadInput(f"{file}: a JSON object belongs here; found {type(value).__name__}")
+    return value

@@ -1,0 +1,90 @@
+"""The report in a terminal: headline, main table, what changed, warnings."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from conlst.report import tables
+from conlst.report.tables import AVERAGES, Cell, Grid
+from conlst.report.words import headline, inert, points, stage_name
+
+Json = dict[str, Any]
+
+WIDE = 6
+"""Languages side by side; more go into further tables, so that no figure is cut."""
+WARNINGS = 5
+_STYLES = {"": "", "best": "bold green", "collapsed": "strike red"}
+
+
+def table(report: Json) -> RenderableType:
+    """What to print when a run ends. All of it stands in `Text`, which reads no markup."""
+    main = tables.main(report)
+    parts: list[RenderableType] = [Text(inert(headline(report), 5000)), Text()]
+    parts += [_drawn(part) for part in _cut(main, len(report["languages"]))]
+    if main.note:
+        parts.append(Text(inert(main.note, 2000), "dim"))
+    parts += _changes(report)
+    return Group(*parts, *_warnings(report))
+
+
+def _cut(grid: Grid, languages: int) -> list[Grid]:
+    """The same in several tables of few languages each, the averages in the last."""
+    out = []
+    for start in range(1, languages + 1, WIDE):
+        stop = min(start + WIDE, languages + 1)
+        columns = [0, *range(start, stop)]
+        if stop > languages:
+            columns += range(stop, stop + len(AVERAGES))
+        rows = [[row[i] for i in columns] for row in grid.rows]
+        out.append(Grid(grid.title, [grid.header[i] for i in columns], rows))
+    return out
+
+
+def _drawn(grid: Grid) -> Table:
+    drawn = Table(title=Text(inert(grid.title)), title_justify="left", box=SIMPLE_HEAD)
+    for i, name in enumerate(grid.header):
+        drawn.add_column(Text(inert(name, 60)), justify="right" if i else "left", no_wrap=i > 0)
+    for row in grid.rows:
+        drawn.add_row(*map(_text, row))
+    return drawn
+
+
+def _text(cell: Cell) -> Text:
+    text = Text(inert(cell.text, 60), _STYLES[cell.mark])
+    return text.append(" x", "red") if cell.mark == "collapsed" else text
+
+
+def _changes(report: Json) -> list[RenderableType]:
+    """Change of the targets' average, with its interval; a collapsed one is said to be none."""
+    return [
+        _change(stage, report["stages"][0], key)
+        for stage in report["stages"][1:]
+        for key in ["average_targets" if stage["average_targets"]["over"] else "average"]
+        if stage[key]["difference"]
+    ]
+
+
+def _change(stage: Json, source: Json, key: str) -> Text:
+    average = stage[key]
+    text = (
+        f"{stage_name(stage['name'])}: {points(average['difference'])} points from zero-shot, "
+        "95 % interval"
+    )
+    if average["over"] != source[key]["over"]:
+        text += f", over {', '.join(average['over'])} only"
+    if average["collapsed"]:
+        return Text(f"{text} (collapsed: no result)", "red")
+    return Text(text)
+
+
+def _warnings(report: Json) -> list[RenderableType]:
+    lines = report["warnings"]
+    out: list[RenderableType] = [
+        Text(f"warning: {inert(line)}", "yellow") for line in lines[:WARNINGS]
+    ]
+    if len(lines) > WARNINGS:
+        out.append(Text(f"... and {len(lines) - WARNINGS} more in report.md", "yellow"))
+    return out

@@ -1,0 +1,169 @@
+"""What a report says in words: the headline, names of stages, numbers, text made harmless."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+BANDS = (">.9", ".5-.9", "<.5")
+"""Table 4's bands of confidence, as `report.json` names them."""
+NONE = "-"
+"""Stands where there is no figure."""
+_JOINERS = "\u200c\u200d"  # Persian, Urdu and Hindi words need them
+
+
+def inert(text: object, limit: int = 500) -> str:
+    r"""Text from data as one line that changes nothing around it.
+
+    White space becomes one blank; control characters, bidirectional overrides and what else is
+    invisible are written as escapes; what is longer than `limit` is cut.
+
+    Examples:
+        >>> print(inert("a\nb\x1b[2J\u202e"))
+        a b\x1b[2J\u202e
+    """
+    line = " ".join(str(text).split())
+    line = line if len(line) <= limit else line[: limit - 3] + "..."
+    return "".join(char if _harmless(char) else _escaped(char) for char in line)
+
+
+def _harmless(char: str) -> bool:
+    return unicodedata.category(char)[0] != "C" or char in _JOINERS
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def stage_name(name: str) -> str:
+    """A stage as a reader knows it.
+
+    Examples:
+        >>> stage_name("self_training-2")
+        'self-training 2'
+    """
+    known = {"source": "source (zero-shot)", "contrastive": "after stage 1 (contrastive)"}
+    return known.get(name) or name.replace("self_training-", "self-training ")
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in percent, without the sign.
+
+    Examples:
+        >>> percent(0.8125), percent(None)
+        ('81.2', '-')
+    """
+    return NONE if share is None else f"{100 * share:.{digits}f}"
+
+
+def points(difference: Json | None) -> str:
+    """A difference of accuracies in points, with its interval.
+
+    Examples:
+        >>> points({"value": 0.021, "low": -0.004, "high": 0.05})
+        '+2.1 (-0.4 to +5.0)'
+    """
+    if not difference or difference["value"] is None:
+        return NONE
+    value, low, high = (_signed(difference[key]) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def _signed(share: float | None) -> str:
+    return NONE if share is None else f"{round(100 * share, 1) + 0.0:+.1f}"  # never -0.0
+
+
+def collapsed(stage: Json) -> dict[str, list[str]]:
+    """Languages whose model collapsed at this stage, with the reasons."""
+    return {code: cell["collapse"] for code, cell in stage["languages"].items() if cell["collapse"]}
+
+
+def sound(report: Json) -> list[Json]:
+    """The stages before any model collapsed: what follows is no result for all languages."""
+    out = []
+    for stage in report["stages"]:
+        if collapsed(stage):
+            break
+        out.append(stage)
+    return out
+
+
+def headline(report: Json) -> str:
+    """What was done and what came of it, for a reader who does not know the method."""
+    parts = [_done(report), _setting(report), *_collapses(report), _result(report)]
+    return " ".join(part for part in parts if part)
+
+
+def _done(report: Json) -> str:
+    source, adapted = report["source_language"], report["adapted"]
+    trained = f"A classifier trained on labelled text in one language ({source})"
+    if len(report["stages"]) == 1 and report["finished"]:
+        return f"{trained} was tried as it is (zero-shot): nothing was adapted."
+    how = "all in one model" if report["adapt"] == "joint" else "one model a language"
+    said = f"{trained} was adapted to {_count(adapted)}, {how}, using no labels there."
+    return said if report["finished"] else f"{said} The run is not finished."
+
+
+def _setting(report: Json) -> str:
+    sizes = report["data"].get("languages", {}).values()
+    shares = [facts.get("test_in_pool") for facts in sizes]
+    known = [share for share in shares if share is not None]
+    if not known:
+        return ""
+    if report["setting"] == "transductive":
+        return (
+            f"Transductive: the test texts themselves, without their labels (up to "
+            f"{percent(max(known))} % of a language's), were among the texts adapted to, so the "
+            "figures hold for those texts and not for unseen ones."
+        )
+    seen = f" (at most {percent(max(known), 2)} % were)" if max(known) else ""
+    return f"Inductive: the test texts were not among the texts adapted to{seen}."
+
+
+def _collapses(report: Json) -> list[str]:
+    out = []
+    for stage in report["stages"]:
+        reasons: dict[str, list[str]] = {}
+        for code, lines in collapsed(stage).items():
+            reasons.setdefault("; ".join(lines), []).append(code)
+        whole = len(reasons) == 1 and len(collapsed(stage)) == len(stage["languages"])
+        said = [why if whole else f"{', '.join(codes)}: {why}" for why, codes in reasons.items()]
+        if said:
+            out.append(
+                f"Stage {stage['name']} collapsed ({'; '.join(said)}): its figures are no result."
+            )
+    return out
+
+
+def _result(report: Json) -> str:
+    """From the zero-shot average to that of the last stage that stands, over the same languages."""
+    stages = sound(report)
+    key = "average_targets" if stages and stages[0]["average_targets"]["over"] else "average"
+    if not stages or not stages[0][key]["over"]:
+        return "No language has test rows, so accuracy is unknown."
+    last = next((stage for stage in stages[::-1] if stage[key]["over"]), stages[0])
+    average, change = last[key], last[key]["difference"]
+    where = f"Accuracy on test rows, averaged over {_count(average['over'], key)},"
+    if change is None:
+        lost = len(stages) < len(report["stages"])
+        alone = " Nothing that was adapted stands as a result for all languages." if lost else ""
+        return f"{where} is {percent(average['accuracy'])} % zero-shot.{alone}"
+    before = percent(average["accuracy"] - change["value"])
+    after, name = percent(average["accuracy"]), stage_name(last["name"]).removeprefix("after ")
+    return (
+        f"{where} went from {before} % (the model before adaptation, zero-shot) to {after} % after "
+        f"{name}: {_signed(change['value'])} points, 95 % interval {_signed(change['low'])} to "
+        f"{_signed(change['high'])}{_verdict(change)}."
+    )
+
+
+def _verdict(change: Json) -> str:
+    if change["low"] is None or change["low"] <= 0 <= change["high"]:
+        return ", which holds zero: neither a gain nor a loss is shown"
+    return ", a gain" if change["value"] > 0 else ", a loss"
+
+
+def _count(codes: Sequence[str], key: str = "") -> str:
+    kind = "target language" if key == "average_targets" else "language"
+    return f"{len(codes)} {kind}{'' if len(codes) == 1 else 's'} ({', '.join(codes)})"

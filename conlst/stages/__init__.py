@@ -1,0 +1,1 @@
+"""The three stages of a run. Each module has one public function, `train`."""

@@ -1,0 +1,85 @@
+"""From a recipe's files to what stages train on and models are tried on. Gold stays outside."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from conlst.arrays import Rows
+from conlst.data import Labelled, content_hash, read_labelled, read_rows
+from conlst.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Every text of a run as it was read; labels are the source's own."""
+
+    source: Labelled
+    dev: Labelled | None
+    pools: dict[str, Rows]
+    tests: dict[str, Rows]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_texts(recipe: Recipe) -> Texts:
+    """Read all files of a recipe. Of the targets, only texts and ids are read.
+
+    Raises:
+        BadInput: a file is missing or unfit; its JSON path in the recipe is named.
+    """
+    data, notes = recipe.data, []
+    language = data.source.language
+    where = "data.source.train"
+    source = read_labelled(data.source.train, language, classes=data.classes, where=where)
+    notes += source.notes
+    dev = None
+    if data.source.dev:
+        where = "data.source.dev"
+        dev = read_labelled(data.source.dev, language, classes=source.classes, where=where)
+    pools, tests = {}, {}
+    for code, target in data.targets.items():
+        for kind, file, rows in (("unlabelled", target.unlabelled, pools), ("test", target.test, tests)):
+            if file:
+                where = f"data.targets.{code}.{kind}"
+                rows[code], said = read_rows(file, code, where=where)
+                notes += said if kind == "unlabelled" else []
+    return Texts(source, dev, pools, tests, notes)
+
+
+def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
+    """What the report says of the data: sizes, overlaps, hashes."""
+    numbered = _are_row_numbers(texts.source.rows)
+    train_ids = set(texts.source.rows.ids)
+    languages = {}
+    for code, target in recipe.data.targets.items():
+        pool, test = texts.pools.get(code), texts.tests.get(code)
+        languages[code] = {
+            "pool": len(pool) if pool else 0,
+            "test": len(test) if test else None,
+            "test_in_pool": _share(_texts(test), set(_texts(pool))) if test and pool else None,
+            "ids_in_source": _share(list(pool.ids), train_ids) if pool and not numbered else None,
+        }
+    files = {"source.train": recipe.data.source.train}
+    for code, target in recipe.data.targets.items():
+        files |= {f"{code}.unlabelled": target.unlabelled} if target.unlabelled else {}
+        files |= {f"{code}.test": target.test} if target.test else {}
+    return {
+        "classes": list(texts.source.classes),
+        "source_rows": len(texts.source.rows),
+        "notes": texts.notes,
+        "languages": languages,
+        "hashes": {name: content_hash(file) for name, file in files.items()},
+    }
+
+
+def _are_row_numbers(rows: Rows) -> bool:
+    """Row numbers stand in where a file has no id column; that they recur elsewhere says nothing."""
+    return rows.ids[0] == "0" and rows.ids[-1] == str(len(rows) - 1)
+
+
+def _texts(rows: Rows | None) -> list[tuple[str, str]]:
+    if rows is None:
+        return []
+    return list(zip(rows.texts, rows.pairs or [""] * len(rows), strict=True))
+
+
+def _share(items: list[Any], among: set[Any]) -> float:
+    return sum(item in among for item in items) / max(len(items), 1)

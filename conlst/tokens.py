@@ -1,0 +1,96 @@
+"""Token ids without padding, and the batches made of them."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from conlst.arrays import Rows, TokenBatch, Tokens
+
+
+def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokens:
+    """Texts (or pairs) to token ids, cut to `max_length`; of a pair the longer text is cut first."""
+    if len(rows) == 0:
+        return Tokens(torch.zeros(0, dtype=torch.int32), None, torch.zeros(1, dtype=torch.int64))
+    encoded = tokenizer(
+        list(rows.texts),
+        None if rows.pairs is None else list(rows.pairs),
+        truncation=True,
+        max_length=max_length,
+        return_attention_mask=False,
+    )
+    ids: list[list[int]] = encoded["input_ids"]
+    lengths = torch.tensor([len(row) for row in ids])
+    offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+    segments = encoded.get("token_type_ids")
+    return Tokens(_flat(ids, torch.int32), None if segments is None else _flat(segments, torch.int8), offsets)
+
+
+def _flat(rows: list[list[int]], dtype: torch.dtype) -> Tensor:
+    return torch.tensor([item for row in rows for item in row], dtype=dtype)
+
+
+def joined(parts: list[Tokens]) -> Tokens:
+    """Several tables as one, in that order."""
+    shifts = torch.tensor([0, *(len(p.ids) for p in parts)]).cumsum(0)
+    offsets = [parts[0].offsets[:1], *(p.offsets[1:] + s for p, s in zip(parts, shifts, strict=False))]
+    segments = [p.segments for p in parts if p.segments is not None]
+    return Tokens(
+        torch.cat([p.ids for p in parts]),
+        torch.cat(segments) if len(segments) == len(parts) else None,
+        torch.cat(offsets),
+    )
+
+
+def pad(tokens: Tokens, rows: Tensor, tokenizer: PreTrainedTokenizerBase) -> TokenBatch:
+    """The rows as one padded batch, without a Python step per row."""
+    start, length_B = tokens.offsets[rows], tokens.lengths[rows]
+    T = int(length_B.max())
+    column = torch.arange(T)
+    attention_BT = column < length_B[:, None]
+    place_BT = torch.where(attention_BT, start[:, None] + column, 0)
+    ids_BT = torch.where(attention_BT, tokens.ids[place_BT].long(), tokenizer.pad_token_id)
+    special = {tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.bos_token_id}
+    special |= {tokenizer.eos_token_id, tokenizer.pad_token_id}
+    special_ids = torch.tensor(sorted(i for i in special if i is not None))
+    segments = tokens.segments
+    return TokenBatch(
+        ids_BT,
+        attention_BT.long(),
+        None if segments is None else segments[place_BT].long() * attention_BT,
+        torch.isin(ids_BT, special_ids) | ~attention_BT,
+        tokenizer.mask_token_id,
+    )
+
+
+def length_batches(lengths: Tensor, size: int, *, generator: torch.Generator) -> list[Tensor]:
+    """Shuffled batches of `size` rows of like length: an epoch with little padding.
+
+    Rows are shuffled, sorted by length inside windows of 50 batches, cut, and the batches shuffled,
+    so that neighbours differ from epoch to epoch. The last batch may be smaller.
+    """
+    order = torch.randperm(len(lengths), generator=generator)
+    windows = [w[lengths[w].argsort(stable=True)] for w in order.split(size * 50)]
+    batches = [batch for window in windows for batch in window.split(size)]
+    return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+
+
+def endless_batches(lengths: Tensor, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
+    """Epoch after epoch of `length_batches`, for a stream that another one paces."""
+    while True:
+        yield from length_batches(lengths, size, generator=generator)
+
+
+def budget_batches(lengths: Tensor, budget: int) -> list[Tensor]:
+    """Rows sorted by length, cut so that no padded batch holds more than `budget` tokens.
+
+    Longest first: a batch that does not fit in memory fails at once, not at the end.
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    batches, start = [], 0
+    while start < len(order):
+        rows = max(1, budget // max(1, int(lengths[order[start]])))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches

@@ -6,6 +6,7 @@
 `import conlst` loads nothing heavy: `run` brings torch when it is first named.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from conlst.errors import BadInput, ConlstWarning
@@ -19,7 +20,5 @@ __all__ = ["BadInput", "ConlstWarning", "__version__", "run"]
 
 def __getattr__(name: str) -> Any:
     if name == "run":
-        from conlst.runner import run
-
-        return run
+        return import_module("conlst.runner").run
     raise AttributeError(f"module 'conlst' has no attribute {name!r}")

@@ -71,7 +71,7 @@ class Classifier(nn.Module):
         self._entering: list[Tensor] = []
         self.output.register_forward_pre_hook(lambda _, args: self._entering.append(args[0]))
         self.segments = getattr(network.config, "type_vocab_size", 0) > 1
-        self.computed = torch.zeros(2, dtype=torch.int64)  # tokens, positions: the padding counter
+        self._counts = torch.zeros(2, dtype=torch.int64)
 
     @property
     def device(self) -> torch.device:
@@ -79,7 +79,7 @@ class Classifier(nn.Module):
 
     def forward(self, batch: TokenBatch) -> Encoded:
         """Encode and classify a padded batch."""
-        self.computed += torch.stack([batch.attention_BT.sum(), torch.tensor(batch.ids_BT.numel())])
+        self._counts += torch.stack([batch.attention_BT.sum(), torch.tensor(batch.ids_BT.numel())])
         inputs = {"input_ids": batch.ids_BT, "attention_mask": batch.attention_BT}
         if self.segments and batch.segments_BT is not None:
             inputs["token_type_ids"] = batch.segments_BT
@@ -110,6 +110,12 @@ class Classifier(nn.Module):
         """h = theta_con(features), what the contrastive losses compare."""
         projected: Tensor = self.contrastive(features)
         return projected
+
+    def take_counts(self) -> tuple[int, int]:
+        """(tokens, positions) computed since the last call: what is between them is padding."""
+        tokens, positions = self._counts.tolist()
+        self._counts.zero_()
+        return tokens, positions
 
     def tokenise(self, rows: Rows) -> Tokens:
         return tokenise(rows, self.tokenizer, self.max_length)

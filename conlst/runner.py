@@ -1,25 +1,22 @@
 """The order of the stages, the run folder, and taking up where a run stopped."""
 
-import os
-import platform
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from conlst import recipe as recipes
-from conlst.arrays import Pool, Tokens
-from conlst.errors import BadInput
+from conlst.arrays import Pool
+from conlst.bench import PRETRAINED, Bench, bench, environment
 from conlst.folder import RunFolder
-from conlst.model import Classifier, Encoded, load, load_fine_tuned
+from conlst.model import Encoded, load_fine_tuned
 from conlst.predict import label
 from conlst.progress import Progress
 from conlst.recipe import Recipe
@@ -30,15 +27,14 @@ from conlst.report.gold import check
 from conlst.report.markdown import markdown
 from conlst.stages import contrastive, self_training, source
 from conlst.stages.collapse import symptoms
-from conlst.stages.material import Source, Target, target_of
-from conlst.texts import Texts, facts, read_texts
-from conlst.tokens import joined
-from conlst.train import Tools, accelerator, generator_for
+from conlst.stages.material import Target
+from conlst.texts import facts, read_texts
+from conlst.train import Tools, accelerator
 
 CURVE_ROWS = 500
 """Pool rows a language that are labelled for a point of the stage-1 curve."""
-WATCHED_ROWS = 1000
-"""Source rows (of the dev set, or else of the training rows) on which a collapse is watched for."""
+SOURCE = "checkpoints/source"
+Columns = dict[str, pa.Array]
 
 
 def run(
@@ -64,153 +60,101 @@ def run(
         BadInput: the recipe, a file or the folder cannot be used. Nothing was overwritten.
     """
     checked = recipes.load(recipe, edits)
-    folder = RunFolder.open(Path(out or Path("runs") / checked.name), checked.model_dump(mode="json"))
     progress = progress or Progress()
+    place = Path(out or Path("runs") / checked.name)
+    folder = RunFolder.open(place, checked.model_dump(mode="json"))
     if (done := folder.read_json("report.json")) and done.get("finished"):
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
-    bench = _bench(checked, folder, progress)
-    _source(bench)
-    for lineage in _lineages(bench):
-        _adapt(bench, lineage)
-    return _finish(bench)
-
-
-@dataclass
-class _Bench:
-    """What the stages of one run share, and where the model's weights are from right now."""
-
-    recipe: Recipe
-    folder: RunFolder
-    progress: Progress
-    accelerator: Accelerator
-    model: Classifier
-    source: Source
-    watched: tuple[Tokens, Tensor]
-    texts: Texts
-    pools: dict[str, Tokens]
-    tests: dict[str, Tokens]
-    weights: str = "pretrained"
-    seen: dict[tuple[str, str], Encoded] = field(default_factory=dict)
-    """Passes over the pool of a language, by the weights that made them: none is made twice."""
-
-    def tools(self, *names: object) -> Tools:
-        generator = generator_for(self.recipe.seed, *names)
-        return Tools(self.accelerator, generator, self.progress)
-
-    def go_to(self, place: str) -> None:
-        """Put the weights of a finished stage, or the pretrained ones, into the model."""
-        if place == self.weights:
-            return
-        if place == "pretrained":
-            self.model.load_state_dict(_model(self.recipe, self.source.classes, self.accelerator).state_dict())
-        else:
-            self.model.restore(self.folder.path / place)
-        self.weights = place
-
-    def label_pools(self, languages: list[str], place: str) -> Encoded:
-        """The pools of `languages`, one after another, as the weights at `place` see them."""
-        for code in languages:
-            if (place, code) not in self.seen:
-                self.go_to(place)
-                self.seen[place, code] = label(
-                    self.model, self.pools[code], self.progress, f"labelling the pool: {code}"
-                )
-        parts = [self.seen[place, code] for code in languages]
-        return Encoded(
-            torch.cat([part.logits for part in parts]), torch.cat([part.features for part in parts])
-        )
-
-    def source_accuracy(self) -> float:
-        tokens, gold = self.watched
-        said = label(self.model, tokens, self.progress, "labelling source rows").logits.argmax(1)
-        return float((said == gold).double().mean())
+    ready = _prepare(checked, folder, progress)
+    _source(ready)
+    for lineage in _lineages(checked):
+        _adapt(ready, lineage)
+    return _finish(ready)
 
 
 @dataclass(frozen=True)
-class _Lineage:
-    """Languages that are adapted together: all of them (joint), or one."""
+class Lineage:
+    """Languages that are adapted together, into one model: all of them (joint), or one."""
 
     adapted: list[str]
     tested: list[str]
-    folder: str
-    """"" or "<language>/"."""
+    folder: str = ""
+    """"" or "<language>/", inside each folder of the run folder."""
 
     @property
     def language(self) -> str | None:
         return self.folder.rstrip("/") or None
 
 
-def _bench(recipe: Recipe, folder: RunFolder, progress: Progress) -> _Bench:
+def _lineages(recipe: Recipe) -> list[Lineage]:
+    if not (recipe.contrastive or recipe.self_training):
+        return []
+    tested = [code for code, target in recipe.data.targets.items() if target.test]
+    if recipe.data.adapt == "joint":
+        return [Lineage(recipe.adapted(), tested)]
+    return [
+        Lineage([code], [code] if code in tested else [], f"{code}/") for code in recipe.adapted()
+    ]
+
+
+def _steps(recipe: Recipe) -> list[str]:
+    """The stages after the source, by the names that folders and the report know them by."""
+    first = ["contrastive"] if recipe.contrastive else []
+    loops = recipe.self_training.iterations if recipe.self_training else 0
+    return [*first, *(f"self_training-{i}" for i in range(1, loops + 1))]
+
+
+def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
+    """Read and check everything before hours are spent."""
     progress.say("reading texts")
     texts = read_texts(recipe)
-    check(recipe, texts.source.classes)
-    classes = texts.source.classes
-    folder.write_json("data.json", facts(recipe, texts))
+    check(
+        recipe,
+        texts.source.classes,
+        tests={code: rows.ids for code, rows in texts.tests.items()},
+        pools={code: rows.ids for code, rows in texts.pools.items()},
+    )
     for note in texts.notes:
         progress.say(note)
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
-    generator_for(recipe.seed, "model")
-    model = _model(recipe, classes, computer)
-    folder.write_json("environment.json", _environment(recipe, computer))
-    progress.say("tokenising")
-    train_tokens = model.tokenise(texts.source.rows)
-    labelled = texts.dev or texts.source
-    some = torch.arange(min(len(labelled.rows), WATCHED_ROWS))
-    watched = (model.tokenise(labelled.rows.take(some.tolist())), labelled.label[some])
-    return _Bench(
-        recipe,
-        folder,
-        progress,
-        computer,
-        model,
-        Source(train_tokens, texts.source.label, classes),
-        watched,
-        texts,
-        {code: model.tokenise(rows) for code, rows in texts.pools.items()},
-        {code: model.tokenise(rows) for code, rows in texts.tests.items()},
-    )
+    ready = bench(recipe, folder, progress, texts, computer)
+    if recipe.trackers:
+        computer.init_trackers(recipe.name)
+    folder.write_json("data.json", facts(recipe, texts))
+    folder.write_json("environment.json", environment(computer))
+    return ready
 
 
-def _model(recipe: Recipe, classes: tuple[str, ...], computer: Accelerator) -> Classifier:
-    """The pretrained encoder with new heads, the same at every call of a run."""
-    generator_for(recipe.seed, "model")
-    return load(recipe.model, classes, autocast=computer.autocast).to(computer.device)
-
-
-def _lineages(bench: _Bench) -> list[_Lineage]:
-    recipe = bench.recipe
-    if not (recipe.contrastive or recipe.self_training):
-        return []
-    if recipe.data.adapt == "joint":
-        return [_Lineage(recipe.adapted(), list(bench.tests), "")]
-    return [_Lineage([code], [code] if code in bench.tests else [], f"{code}/") for code in recipe.adapted()]
-
-
-def _source(bench: _Bench) -> None:
+def _source(bench: Bench) -> None:
     """Stage 0, shared by all lineages."""
-    recipe, place = bench.recipe, "checkpoints/source"
-    if bench.folder.read_json(f"{place}/record.json"):
-        bench.progress.say("taking up the run after its source stage")
+    if bench.folder.read_json(f"{SOURCE}/record.json"):
+        bench.progress.say("the source stage is there: going on after it")
         return
-    tools, start = bench.tools("source"), time.perf_counter()
-    told: dict[str, Any] = {"checkpoint": recipe.source.checkpoint}
+    stage, start = bench.recipe.source, time.perf_counter()
+    tools = bench.tools("source")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if recipe.source.checkpoint:
-            section = recipe.model.model_copy(update={"name": recipe.source.checkpoint, "revision": None})
-            tuned = load_fine_tuned(section, bench.source.classes, autocast=bench.model.autocast)
-            bench.model.network.load_state_dict(tuned.network.state_dict())
+        if stage.checkpoint:
+            told: dict[str, Any] = {"checkpoint": stage.checkpoint}
+            _take_over(bench, stage.checkpoint)
         else:
-            told = source.train(recipe.source, bench.model, bench.source, tools)
-    everyone = _Lineage(recipe.adapted(), list(bench.tests), "")
-    _close(bench, everyone, "source", told, {}, caught, start)
+            told = source.train(stage, bench.model, bench.source, tools)
+    tested = list(bench.tests)
+    _close(bench, Lineage(bench.recipe.adapted(), tested), "source", told, {}, caught, start)
 
 
-def _adapt(bench: _Bench, lineage: _Lineage) -> None:
+def _take_over(bench: Bench, checkpoint: str) -> None:
+    """Start from a model folder that is fine-tuned already."""
+    changes = {"name": checkpoint, "revision": None}
+    section = bench.recipe.model.model_copy(update=changes)
+    tuned = load_fine_tuned(section, bench.classes)
+    bench.model.network.load_state_dict(tuned.network.state_dict())
+
+
+def _adapt(bench: Bench, lineage: Lineage) -> None:
     """Stages 1 and 2 of one lineage. A collapse ends it: nothing is built on a broken model."""
-    target = _target(bench, lineage)
-    before = "checkpoints/source"
+    target, before = bench.target(lineage.adapted), SOURCE
     for name in _steps(bench.recipe):
         place = f"checkpoints/{lineage.folder}{name}"
         record = bench.folder.read_json(f"{place}/record.json")
@@ -218,80 +162,58 @@ def _adapt(bench: _Bench, lineage: _Lineage) -> None:
             record = _step(bench, lineage, target, name, before)
         if record["collapse"]:
             for why in record["collapse"]:
-                bench.progress.warn(f"{lineage.folder}{name} collapsed: {why}; what follows is left out")
+                bench.progress.warn(f"{lineage.folder}{name} collapsed, so it ends here: {why}")
             return
         before = place
 
 
-def _steps(recipe: Recipe) -> list[str]:
-    first = ["contrastive"] if recipe.contrastive else []
-    loops = recipe.self_training.iterations if recipe.self_training else 0
-    return [*first, *(f"self_training-{i}" for i in range(1, loops + 1))]
-
-
-def _target(bench: _Bench, lineage: _Lineage) -> Target:
-    rows = bench.texts.pools[lineage.adapted[0]]
-    for code in lineage.adapted[1:]:
-        rows = rows.joined(bench.texts.pools[code])
-    return target_of(rows, joined([bench.pools[code] for code in lineage.adapted]))
-
-
-def _step(
-    bench: _Bench, lineage: _Lineage, target: Target, name: str, before: str
-) -> dict[str, Any]:
+def _step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> dict[str, Any]:
     """One stage of a lineage, from the weights it starts from to its record."""
     start = time.perf_counter()
-    pool = target.pool(bench.source.classes, bench.label_pools(lineage.adapted, before))
+    pool = target.pool(bench.classes, bench.label_pools(lineage.adapted, before))
     bench.go_to(_starting_point(bench.recipe, lineage, name, before))
+    bench.weights = f"on the way to {lineage.folder}{name}"
     tools = bench.tools(lineage.folder, name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if name == "contrastive":
             told, columns = _contrastive(bench, lineage, target, pool, tools)
         else:
-            told, columns = _self_training(bench, target, pool, tools, int(name.rpartition("-")[2]))
+            iteration = int(name.rpartition("-")[2])
+            told, columns = _self_training(bench, target, replace(pool, round=iteration), tools)
     return _close(bench, lineage, name, told, columns, caught, start)
 
 
-def _starting_point(recipe: Recipe, lineage: _Lineage, name: str, before: str) -> str:
+def _starting_point(recipe: Recipe, lineage: Lineage, name: str, before: str) -> str:
     reinit = recipe.self_training.reinit if recipe.self_training else "continue"
     if name == "contrastive" or reinit == "continue":
         return before
-    places = {"pretrained": "pretrained", "source": "checkpoints/source"}
+    places = {"pretrained": PRETRAINED, "source": SOURCE}
     return places.get(reinit, f"checkpoints/{lineage.folder}contrastive")
 
 
 def _contrastive(
-    bench: _Bench, lineage: _Lineage, target: Target, pool: Pool, tools: Tools
-) -> tuple[dict[str, Any], dict[str, pa.Array]]:
+    bench: Bench, lineage: Lineage, target: Target, pool: Pool, tools: Tools
+) -> tuple[dict[str, Any], Columns]:
     stage = bench.recipe.contrastive
     assert stage is not None
-    rows = _sample(target, lineage)
+    rows = _spread(target)
     tokens = target.tokens.take(rows)
     curve: list[tuple[int, Tensor]] = []
 
     def observe(step: int) -> None:
-        said = label(bench.model, tokens, Progress(), "").logits.argmax(1)
-        curve.append((step, said))
+        curve.append((step, label(bench.model, tokens, Progress(), "").logits.argmax(1)))
 
     if stage.curve:
         observe(0)
-    bench.weights = "on the way"
     out = contrastive.train(stage, bench.model, bench.source, target, pool, tools, observe)
     if curve:
-        ids = [pool.ids[i] for i in rows.tolist()]
-        languages = [target.rows.languages[i] for i in rows.tolist()]
-        columns = {
-            "step": pa.array([step for step, _ in curve for _ in ids], pa.int32()),
-            "id": pa.array(ids * len(curve)),
-            "language": pa.array(languages * len(curve)),
-            "label": pa.array(torch.cat([said for _, said in curve]).tolist(), pa.int32()),
-        }
-        bench.folder.write_table(f"pseudo_labels/{lineage.folder}contrastive-curve.parquet", pa.table(columns))
+        table = _curve(curve, target.rows.take(rows.tolist()))
+        bench.folder.write_table(f"pseudo_labels/{lineage.folder}contrastive-curve.parquet", table)
     return out.facts, {"complement": pa.array(out.complement_NC.tolist(), pa.list_(pa.bool_()))}
 
 
-def _sample(target: Target, lineage: _Lineage) -> Tensor:
+def _spread(target: Target) -> Tensor:
     """Evenly spaced rows of every language, at most `CURVE_ROWS` each."""
     parts = []
     for code in range(len(target.languages)):
@@ -300,13 +222,22 @@ def _sample(target: Target, lineage: _Lineage) -> Tensor:
     return torch.cat(parts)
 
 
+def _curve(curve: list[tuple[int, Tensor]], rows: Any) -> pa.Table:
+    return pa.table(
+        {
+            "step": pa.array([step for step, _ in curve for _ in rows.ids], pa.int32()),
+            "id": pa.array(list(rows.ids) * len(curve)),
+            "language": pa.array(list(rows.languages) * len(curve)),
+            "label": pa.array(torch.cat([said for _, said in curve]).tolist(), pa.int32()),
+        }
+    )
+
+
 def _self_training(
-    bench: _Bench, target: Target, pool: Pool, tools: Tools, iteration: int
-) -> tuple[dict[str, Any], dict[str, pa.Array]]:
+    bench: Bench, target: Target, pool: Pool, tools: Tools
+) -> tuple[dict[str, Any], Columns]:
     stage = bench.recipe.self_training
     assert stage is not None
-    bench.weights = "on the way"
-    pool = replace(pool, round=iteration)
     out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
     index, N = out.selection.index, len(pool)
     taken = torch.full((N,), -1).index_copy_(0, index, out.selection.target_KC.argmax(1))
@@ -319,125 +250,96 @@ def _self_training(
 
 
 def _close(
-    bench: _Bench,
-    lineage: _Lineage,
+    bench: Bench,
+    lineage: Lineage,
     name: str,
     told: dict[str, Any],
-    columns: dict[str, pa.Array],
+    columns: Columns,
     caught: list[warnings.WarningMessage],
     start: float,
 ) -> dict[str, Any]:
-    """Label pools and tests with the new weights, look for a collapse, write everything, record last."""
+    """Label pools and tests with the new weights, look for a collapse, and keep it all."""
+    seconds = time.perf_counter() - start
+    tokens, positions = bench.model.take_counts()
     place = f"checkpoints/{lineage.folder}{name}"
-    trained = time.perf_counter() - start
-    bench.weights = place
-    bench.seen = {k: v for k, v in bench.seen.items() if k[0] == "checkpoints/source"}
-    tokens, positions = bench.model.computed.tolist()
-    after = bench.label_pools(lineage.adapted, place) if lineage.adapted else None
-    if after is not None:
-        _write_probabilities(bench, f"pseudo_labels/{lineage.folder}{name}.parquet", lineage.adapted, after, columns)
-    _test(bench, lineage, name)
-    watched = bench.source_accuracy()
-    collapse = []
-    if name != "source" and after is not None:
-        first = bench.folder.read_json("checkpoints/source/record.json") or {}
-        was = _source_labels(bench, lineage)
-        collapse = symptoms(was, after.logits.argmax(1), len(bench.source.classes), first["source_dev"], watched)
-    messages = [str(w.message) for w in caught]
+    bench.trained_to(place)
+    messages = list(dict.fromkeys(str(warning.message) for warning in caught))
     for message in messages:
         bench.progress.warn(f"{lineage.folder}{name}: {message}")
+    if lineage.adapted:
+        pools = bench.label_pools(lineage.adapted, place)
+        table = _table(bench.texts.pools, lineage.adapted, pools, columns)
+        bench.folder.write_table(f"pseudo_labels/{lineage.folder}{name}.parquet", table)
+    if lineage.tested:
+        said = bench.label_tests(lineage.tested)
+        table = _table(bench.texts.tests, lineage.tested, said, {})
+        bench.folder.write_table(f"predictions/{lineage.folder}{name}.parquet", table)
+    watched = bench.source_accuracy()
+    bench.model.take_counts()
     record = {
         "name": name,
         "language": lineage.language,
-        "seconds": round(trained, 2),
+        "seconds": round(seconds, 2),
         "steps": told.get("steps", 0),
         "facts": told,
         "warnings": messages,
-        "collapse": collapse,
+        "collapse": [] if name == "source" else _collapse(bench, lineage, place, watched),
         "source_dev": watched,
         "tokens": tokens,
         "padding": 1 - tokens / positions if positions else 0.0,
     }
-    bench.model.computed.zero_()
 
     def fill(path: Path) -> None:
         bench.model.save(path)
         RunFolder(path).write_json("record.json", record)
 
-    bench.folder.write_folder(place, fill)
+    bench.folder.write_folder(place, fill)  # last: the record says that the stage is whole
     bench.folder.event("stage", name=name, language=lineage.language, seconds=record["seconds"])
+    bench.accelerator.log({f"{name}/source_dev": watched})
     return record
 
 
-def _source_labels(bench: _Bench, lineage: _Lineage) -> Tensor:
-    """What the source stage said of the lineage's pool, from its file."""
-    import pyarrow.parquet as pq
-
+def _collapse(bench: Bench, lineage: Lineage, place: str, watched: float) -> list[str]:
+    """Compare with what the source stage left, by its own files."""
+    first = bench.folder.read_json(f"{SOURCE}/record.json")
+    assert first is not None
     table = pq.read_table(bench.folder.path / "pseudo_labels/source.parquet")
-    wanted = set(lineage.adapted)
-    pairs = zip(table["language"].to_pylist(), table["probabilities"].to_pylist(), strict=True)
-    return torch.tensor([p for code, p in pairs if code in wanted]).argmax(1)
+    mine = pa.compute.is_in(table["language"], value_set=pa.array(lineage.adapted))
+    probs = torch.tensor(table.filter(mine)["probabilities"].to_pylist())
+    after = bench.label_pools(lineage.adapted, place).logits.argmax(1)
+    C = len(bench.classes)
+    return symptoms(probs.argmax(1), after, C, first["source_dev"], watched)
 
 
-def _test(bench: _Bench, lineage: _Lineage, name: str) -> None:
-    """Probabilities of the test texts; what is right is known only to the report."""
-    if not lineage.tested:
-        return
-    parts = [
-        label(bench.model, bench.tests[code], bench.progress, f"predicting the test rows: {code}")
-        for code in lineage.tested
-    ]
-    said = Encoded(torch.cat([p.logits for p in parts]), torch.cat([p.features for p in parts]))
-    _write_probabilities(bench, f"predictions/{lineage.folder}{name}.parquet", lineage.tested, said, {}, test=True)
-
-
-def _write_probabilities(
-    bench: _Bench,
-    name: str,
-    languages: list[str],
-    said: Encoded,
-    columns: dict[str, pa.Array],
-    *,
-    test: bool = False,
-) -> None:
-    rows = [(bench.texts.tests if test else bench.texts.pools)[code] for code in languages]
+def _table(rows: Mapping[str, Any], languages: list[str], said: Encoded, more: Columns) -> pa.Table:
+    """Rows with the probabilities a model gives them; what is right is known only to the report."""
     probs = said.logits.softmax(1)
-    C = probs.shape[1]
+    N, C = probs.shape
+    offsets = pa.array(range(0, N * C + 1, C), pa.int32())
     flat = pa.array(probs.flatten().numpy())
-    table = {
-        "id": pa.array([id for part in rows for id in part.ids]),
-        "language": pa.array([code for part in rows for code in part.languages]),
-        "probabilities": pa.ListArray.from_arrays(pa.array(range(0, len(flat) + 1, C), pa.int32()), flat),
+    columns = {
+        "id": pa.array([id for code in languages for id in rows[code].ids]),
+        "language": pa.array([code for code in languages for _ in rows[code].ids]),
+        "probabilities": pa.ListArray.from_arrays(offsets, flat),
     }
-    bench.folder.write_table(name, pa.table(table | columns))
+    return pa.table(columns | more)
 
 
-def _environment(recipe: Recipe, computer: Accelerator) -> dict[str, Any]:
-    names = ["conlst", "torch", "transformers", "accelerate", "datasets", "pyarrow", "pydantic"]
-    return {
-        "versions": {name: version(name) for name in names} | {"python": platform.python_version()},
-        "platform": platform.platform(),
-        "device": str(computer.device),
-        "precision": computer.mixed_precision,
-        "threads": torch.get_num_threads(),
-    }
-
-
-def _finish(bench: _Bench) -> Report:
+def _finish(bench: Bench) -> Report:
     """Export the models, build the report from the folder, and write it; report.json comes last."""
-    folder = bench.folder
-    for lineage in _lineages(bench) or [_Lineage([], [], "")]:
+    folder, recipe = bench.folder, bench.recipe
+    report = build(folder.path)
+    for lineage in _lineages(recipe) or [Lineage([], [])]:
         last = _last_sound(bench, lineage)
         bench.go_to(last)
-        report = build(folder.path)
+        text = card(report, recipe, lineage.adapted, Path(last).name)
 
-        def fill(path: Path, last: str = last, lineage: _Lineage = lineage, report: dict[str, Any] = report) -> None:
+        def fill(path: Path, text: str = text) -> None:
             bench.model.export(path)
-            text = card(report, bench.recipe, lineage.adapted, last)
             (path / "README.md").write_text(text, encoding="utf-8")
 
         folder.write_folder(f"model/{lineage.folder}".rstrip("/"), fill)
-    report = build(folder.path) | {"finished": True}
+    report["finished"] = True
     folder.write_text("report.md", markdown(report))
     folder.event("finished")
     folder.write_json("report.json", report)
@@ -445,9 +347,9 @@ def _finish(bench: _Bench) -> Report:
     return Report(folder.path, report)
 
 
-def _last_sound(bench: _Bench, lineage: _Lineage) -> str:
-    """The last stage of a lineage that did not collapse."""
-    last = "checkpoints/source"
+def _last_sound(bench: Bench, lineage: Lineage) -> str:
+    """The last stage of a lineage that did not collapse: the one whose model is handed out."""
+    last = SOURCE
     for name in _steps(bench.recipe) if lineage.adapted else []:
         place = f"checkpoints/{lineage.folder}{name}"
         record = bench.folder.read_json(f"{place}/record.json")

@@ -33,7 +33,9 @@ def read_texts(recipe: Recipe) -> Texts:
     dev = None
     if data.source.dev:
         where = "data.source.dev"
-        dev = read_labelled(data.source.dev, language, classes=source.classes, where=where)
+        dev = read_labelled(
+            data.source.dev, language, classes=source.classes, where=where, every_class=False
+        )
     pools, tests = {}, {}
     for code, target in data.targets.items():
         for kind, file, rows in (("unlabelled", target.unlabelled, pools), ("test", target.test, tests)):

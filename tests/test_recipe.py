@@ -124,10 +124,10 @@ class TestFaults:
         )
 
     def test_an_unknown_parameter_names_the_parameters_of_that_strategy(self):
-        message = refusal(
-            whole(self_training={"selector": {"type": "fixed", "treshold": 0.9}})
+        message = refusal(whole(self_training={"selector": {"type": "fixed", "treshold": 0.9}}))
+        assert (
+            "self_training.selector.treshold: no such field; did you mean 'threshold'?" in message
         )
-        assert "self_training.selector.treshold: no such field; did you mean 'threshold'?" in message
         assert "allowed: type, threshold" in message
 
     def test_a_parameter_of_a_strategy_inside_a_strategy(self):
@@ -141,7 +141,9 @@ class TestFaults:
         assert "self_training.augment.choices[1].type: no such name in augmenters" in message
         augment["choices"][1] = {"type": "masking", "rat": 0.1}
         message = refusal(whole(self_training={"augment": augment}))
-        assert "self_training.augment.choices[1].rat: no such field; did you mean 'rate'?" in message
+        assert (
+            "self_training.augment.choices[1].rat: no such field; did you mean 'rate'?" in message
+        )
 
     @pytest.mark.parametrize("value", ["fixed", 3, ["fixed"], {}, {"threshold": 0.4}, {"type": []}])
     def test_what_is_no_strategy(self, value):
@@ -235,7 +237,9 @@ class TestPartsThatDoNotFit:
 
     def test_negatives_that_nobody_uses(self):
         message = refusal(whole(contrastive={"loss": {"type": "negative"}}))
-        assert "contrastive.negatives: the loss 'negative' uses no negatives; allowed: null" in message
+        assert (
+            "contrastive.negatives: the loss 'negative' uses no negatives; allowed: null" in message
+        )
 
     def test_negative_learning_is_an_assembly(self):
         recipe = load(whole(contrastive={"loss": {"type": "negative"}, "negatives": None}))
@@ -267,9 +271,12 @@ class TestExtends:
         assert (load(path).source.epochs, load(path).source.batch_size) == (2, 8)
 
     def test_a_strategy_of_the_same_type_keeps_what_is_not_said(self, written):
-        below = {"type": "flexmatch", "tau": 0.8, "floor": 0.5}
+        below = {"type": "flexmatch", "threshold": 0.8, "floor": 0.5}
         base = whole(self_training={"selector": below})
-        same = {"extends": ["base.json"], "self_training": {"selector": {"type": "flexmatch", "tau": 0.7}}}
+        same = {
+            "extends": ["base.json"],
+            "self_training": {"selector": {"type": "flexmatch", "threshold": 0.7}},
+        }
         untyped = {"extends": ["base.json"], "self_training": {"selector": {"tau": 0.6}}}
         assert load(written(base=base, mine=same)).self_training.selector.model_dump() == {
             **load(written(base=base)).self_training.selector.model_dump(),
@@ -278,7 +285,7 @@ class TestExtends:
         assert load(written(base=base, mine=untyped)).self_training.selector.tau == 0.6
 
     def test_a_strategy_of_another_type_replaces_it_whole(self, written):
-        base = whole(self_training={"selector": {"type": "flexmatch", "tau": 0.8}})
+        base = whole(self_training={"selector": {"type": "flexmatch", "threshold": 0.8}})
         mine = {"extends": ["base.json"], "self_training": {"selector": {"type": "fixed"}}}
         assert load(written(base=base, mine=mine)).self_training.selector.model_dump() == {
             "type": "fixed",

@@ -33,7 +33,7 @@ NEEDED = {
 VARIANTS = [
     FlexMatch(mapping="linear", warm_up=False, floor=0.5),
     FlexMatch(mapping="concave"),
-    PerLanguage(selector=FlexMatch(tau=0.7)),
+    PerLanguage(selector=FlexMatch(threshold=0.7)),
     Uniform(count=3, share="anchor"),
     Uniform(empty="skip"),
     Uniform(empty="next_lowest", count=2),

@@ -42,21 +42,21 @@ class FlexMatch(Selector):
     the rarest class takes everything. A warning says so, and `floor` prevents it.
 
     Raises:
-        pydantic.ValidationError: tau or floor outside (0, 1], or an unknown mapping.
+        pydantic.ValidationError: threshold or floor outside (0, 1], or an unknown mapping.
 
     Examples:
         >>> import torch
         >>> from conlst.testing import pool_of
         >>> sure, fair, other = [0.95, 0.05], [0.65, 0.35], [0.30, 0.70]
         >>> pool = pool_of([sure, sure, sure, fair, [0.08, 0.92], [0.07, 0.93], other])
-        >>> flexmatch = FlexMatch(tau=0.9, floor=0.6)
+        >>> flexmatch = FlexMatch(threshold=0.9, floor=0.6)
         >>> flexmatch.thresholds(pool)
         tensor([0.9000, 0.6000])
         >>> flexmatch(pool, generator=torch.Generator()).index.tolist()
         [0, 1, 2, 4, 5, 6]
     """
 
-    tau: float = Field(0.9, gt=0, le=1, description="threshold of a class that is fully learnt")
+    threshold: float = Field(0.9, gt=0, le=1, description="threshold of a class that is fully learnt")
     mapping: Literal["convex", "linear", "concave"] = Field(
         "convex", description="M: how a class's learning status scales its threshold"
     )
@@ -75,13 +75,13 @@ class FlexMatch(Selector):
     def thresholds(self, pool: Pool) -> Tensor:
         """T(c), float[C]: the least confidence each class asks of this pool."""
         C = len(pool.classes)
-        sure = pool.confidence >= self.tau
+        sure = pool.confidence >= self.threshold
         sigma_C = torch.bincount(pool.pseudo_label[sure], minlength=C)
         most = sigma_C.max()
         if self.warm_up:
             most = torch.maximum(most, len(pool) - sigma_C.sum())
         beta_C = sigma_C.double() / most.clamp(min=1)  # 0 / 0 = 0
-        threshold_C = self._map(beta_C) * self.tau
+        threshold_C = self._map(beta_C) * self.threshold
         return threshold_C.clamp(min=self.floor or 0.0).to(pool.probs_NC.dtype)
 
     def _map(self, x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def slow_thresholds(pool, tau, mapping, warm_up, floor):
 @pytest.mark.parametrize("tau", [0.6, 0.9])
 def test_it_agrees_with_a_slow_loop(mapping, warm_up, floor, tau):
     pool = random_pool(200, seed=3)
-    flexmatch = FlexMatch(tau=tau, mapping=mapping, warm_up=warm_up, floor=floor)
+    flexmatch = FlexMatch(threshold=tau, mapping=mapping, warm_up=warm_up, floor=floor)
     expected = slow_thresholds(pool, tau, mapping, warm_up, floor)
     assert flexmatch.thresholds(pool).tolist() == pytest.approx(expected, rel=1e-5)
     kept = []
@@ -58,14 +58,14 @@ def of_counts(*sure, unsure=0):
 
 
 def test_the_reference_example_of_three_classes():
-    thresholds = FlexMatch(tau=0.95).thresholds(of_counts(900, 500, 200))
+    thresholds = FlexMatch(threshold=0.95).thresholds(of_counts(900, 500, 200))
     assert thresholds.tolist() == pytest.approx([0.95, 0.365, 0.119], abs=1e-3)
 
 
 def test_warm_up_lowers_all_thresholds_while_the_unsure_are_many():
     pool = of_counts(20, 10, unsure=80)
-    cold = FlexMatch(tau=0.9, mapping="linear", warm_up=False).thresholds(pool)
-    warm = FlexMatch(tau=0.9, mapping="linear").thresholds(pool)
+    cold = FlexMatch(threshold=0.9, mapping="linear", warm_up=False).thresholds(pool)
+    warm = FlexMatch(threshold=0.9, mapping="linear").thresholds(pool)
     assert cold.tolist() == pytest.approx([0.9, 0.45])
     assert warm.tolist() == pytest.approx([0.9 * 20 / 80, 0.9 * 10 / 80])
 
@@ -86,7 +86,7 @@ def test_a_threshold_that_is_none_is_warned_of_by_name():
     with pytest.warns(
         ConlstWarning, match=r"\(sw\).* b, c are at most 1/C = 0\.333.*floor"
     ) as found:
-        FlexMatch(tau=0.95)(of_counts(90, 45, 20), generator=GENERATOR)
+        FlexMatch(threshold=0.95)(of_counts(90, 45, 20), generator=GENERATOR)
     assert len(found) == 1
     assert found[0].filename == __file__  # it points at who called
 

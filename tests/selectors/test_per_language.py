@@ -12,7 +12,7 @@ GENERATOR = torch.Generator()
 
 def test_each_language_is_selected_as_if_it_were_alone():
     pool = random_pool(90, languages=("sw", "th", "ur"))
-    inner = FlexMatch(tau=0.8, warm_up=False)
+    inner = FlexMatch(threshold=0.8, warm_up=False)
     joined = PerLanguage(selector=inner)(pool, generator=GENERATOR)
     expected = set()
     for code in range(3):

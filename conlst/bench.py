@@ -1,0 +1,152 @@
+"""The bench a run works at: model, texts, folder, and where the weights are from right now."""
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from conlst.arrays import Tokens
+from conlst.folder import RunFolder
+from conlst.model import Classifier, Encoded, load
+from conlst.predict import label
+from conlst.progress import Progress
+from conlst.recipe import Recipe
+from conlst.stages.material import Source, Target, target_of
+from conlst.texts import Texts
+from conlst.tokens import joined
+from conlst.train import Tools, generator_for
+
+PRETRAINED = "pretrained"
+"""Stands for the weights that no stage has touched."""
+WATCHED_ROWS = 1000
+"""Source rows (of the dev set, or else of the training rows) on which a collapse is watched for."""
+
+
+@dataclass
+class Bench:
+    """What the stages of one run share."""
+
+    recipe: Recipe
+    folder: RunFolder
+    progress: Progress
+    accelerator: Accelerator
+    model: Classifier
+    texts: Texts
+    source: Source
+    watched: tuple[Tokens, Tensor]
+    """Source rows with their labels, on which a collapse shows."""
+    pools: dict[str, Tokens]
+    tests: dict[str, Tokens]
+    weights: str = PRETRAINED
+    """Whose weights the model holds: a stage's folder in the run folder, or `PRETRAINED`."""
+    seen: dict[tuple[str, str], Encoded] = field(default_factory=dict)
+    """Passes over the pool of a language, by the weights that made them: none is made twice."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.source.classes
+
+    def tools(self, *names: object) -> Tools:
+        """Device, voice and the chance that belongs to the stage of that name."""
+        generator = generator_for(self.recipe.seed, *names)
+        return Tools(self.accelerator, generator, self.progress)
+
+    def go_to(self, place: str) -> None:
+        """Put the weights of a finished stage, or the pretrained ones, into the model."""
+        if place == self.weights:
+            return
+        if place == PRETRAINED:
+            fresh = untrained(self.recipe, self.classes, self.accelerator)
+            self.model.load_state_dict(fresh.state_dict())
+        else:
+            self.model.restore(self.folder.path / place)
+        self.weights = place
+
+    def trained_to(self, place: str) -> None:
+        """Say that the model now holds the weights of the stage that will be kept at `place`.
+
+        Passes of stages before it are let go, except the source's, with which all are compared.
+        """
+        self.weights = place
+        self.seen = {key: out for key, out in self.seen.items() if key[0] == "checkpoints/source"}
+
+    def label_pools(self, languages: list[str], place: str) -> Encoded:
+        """The pools of `languages`, one after another, as the weights at `place` see them."""
+        for code in languages:
+            if (place, code) not in self.seen:
+                self.go_to(place)
+                self.seen[place, code] = self.label(self.pools[code], f"labelling the pool: {code}")
+        return together([self.seen[place, code] for code in languages])
+
+    def label_tests(self, languages: list[str]) -> Encoded:
+        """The test texts of `languages`, one after another."""
+        return together(
+            [self.label(self.tests[code], f"predicting the test rows: {code}") for code in languages]
+        )
+
+    def label(self, tokens: Tokens, what: str) -> Encoded:
+        return label(self.model, tokens, self.progress, what)
+
+    def source_accuracy(self) -> float:
+        """Accuracy on the watched source rows."""
+        tokens, gold = self.watched
+        said = self.label(tokens, "labelling source rows").logits.argmax(1)
+        return float((said == gold).double().mean())
+
+    def target(self, languages: list[str]) -> Target:
+        """The pools of `languages` as one target."""
+        rows = self.texts.pools[languages[0]]
+        for code in languages[1:]:
+            rows = rows.joined(self.texts.pools[code])
+        return target_of(rows, joined([self.pools[code] for code in languages]))
+
+
+def together(parts: list[Encoded]) -> Encoded:
+    """Several passes as one, in that order."""
+    logits, features = [p.logits for p in parts], [p.features for p in parts]
+    return Encoded(torch.cat(logits), torch.cat(features))
+
+
+def untrained(recipe: Recipe, classes: tuple[str, ...], computer: Accelerator) -> Classifier:
+    """The pretrained encoder with new heads, the same at every call of a run."""
+    generator_for(recipe.seed, "model")
+    return load(recipe.model, classes, autocast=computer.autocast).to(computer.device)
+
+
+def bench(
+    recipe: Recipe, folder: RunFolder, progress: Progress, texts: Texts, computer: Accelerator
+) -> Bench:
+    """Load the model and turn all texts into tokens, once."""
+    classes = texts.source.classes
+    model = untrained(recipe, classes, computer)
+    progress.say("tokenising")
+    labelled = texts.dev or texts.source
+    some = torch.arange(min(len(labelled.rows), WATCHED_ROWS))
+    return Bench(
+        recipe,
+        folder,
+        progress,
+        computer,
+        model,
+        texts,
+        Source(model.tokenise(texts.source.rows), texts.source.label, classes),
+        (model.tokenise(labelled.rows.take(some.tolist())), labelled.label[some]),
+        {code: model.tokenise(rows) for code, rows in texts.pools.items()},
+        {code: model.tokenise(rows) for code, rows in texts.tests.items()},
+    )
+
+
+def environment(computer: Accelerator) -> dict[str, Any]:
+    """What a result depends on beside the recipe and the data."""
+    names = ["conlst", "torch", "transformers", "accelerate", "datasets", "pyarrow", "pydantic"]
+    return {
+        "versions": {name: version(name) for name in names} | {"python": platform.python_version()},
+        "platform": platform.platform(),
+        "device": str(computer.device),
+        "precision": computer.mixed_precision,
+        "threads": torch.get_num_threads(),
+    }

@@ -31,7 +31,8 @@ class Rows:
     def __post_init__(self) -> None:
         n = len(self.texts)
         _check(
-            len(self.ids) == len(self.languages) == n and (self.pairs is None or len(self.pairs) == n),
+            len(self.ids) == len(self.languages) == n
+            and (self.pairs is None or len(self.pairs) == n),
             "ids, texts, pairs and languages must have one entry a row",
         )
 
@@ -84,7 +85,9 @@ class Tokens:
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         within = torch.arange(int(offsets[-1])) - offsets[:-1].repeat_interleave(lengths)
         place = self.offsets[rows].repeat_interleave(lengths) + within
-        return Tokens(self.ids[place], None if self.segments is None else self.segments[place], offsets)
+        return Tokens(
+            self.ids[place], None if self.segments is None else self.segments[place], offsets
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,9 +173,15 @@ class Pool:
 
     def __post_init__(self) -> None:
         N, C = len(self.ids), len(self.classes)
-        _check(self.logits_NC.shape == self.probs_NC.shape == (N, C), "logits and probs must be [N, C]")
-        _check(self.features_ND.dim() == 2 and len(self.features_ND) == N, "features must be [N, D]")
-        _check(self.language.shape == self.group.shape == (N,), "language and group must be int64[N]")
+        _check(
+            self.logits_NC.shape == self.probs_NC.shape == (N, C), "logits and probs must be [N, C]"
+        )
+        _check(
+            self.features_ND.dim() == 2 and len(self.features_ND) == N, "features must be [N, D]"
+        )
+        _check(
+            self.language.shape == self.group.shape == (N,), "language and group must be int64[N]"
+        )
         _check(self.confident is None or self.confident.shape == (N,), "confident must be bool[N]")
         sums = self.probs_NC.sum(1)
         _check(
@@ -274,7 +283,9 @@ class LossInput:
         for name in ("target", "complement"):
             value = getattr(self, name)
             _check(value is None or value.shape == (B, C), f"{name} must be [B, C] = [{B}, {C}]")
-        _check((self.anchor is None) == (self.positive is None), "anchor and positive come together")
+        _check(
+            (self.anchor is None) == (self.positive is None), "anchor and positive come together"
+        )
         if self.negatives is not None:
             shape = (B, len(self.negatives))
             _check(

@@ -85,7 +85,10 @@ class Bench:
     def label_tests(self, languages: list[str]) -> Encoded:
         """The test texts of `languages`, one after another."""
         return together(
-            [self.label(self.tests[code], f"predicting the test rows: {code}") for code in languages]
+            [
+                self.label(self.tests[code], f"predicting the test rows: {code}")
+                for code in languages
+            ]
         )
 
     def label(self, tokens: Tokens, what: str) -> Encoded:

@@ -1,5 +1,6 @@
 """A first recipe, drafted from the header of a labelled file: what `conlst init` writes."""
 
+import contextlib
 import json
 import os
 import re
@@ -93,7 +94,8 @@ def write(draft: dict[str, Any], out: Path) -> recipes.Recipe:
     except OSError as error:
         raise BadInput(f"{out}: cannot be written: {error.strerror}") from None
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
     return checked
 
 

@@ -60,7 +60,9 @@ class RunFolder:
         return dict(value)
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
-        self.write_text(name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        self.write_text(
+            name, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
 
     def write_text(self, name: str, text: str) -> None:
         self._write(name, lambda path: path.write_bytes(text.encode()))
@@ -79,7 +81,9 @@ class RunFolder:
 
     def event(self, kind: str, **facts: Any) -> None:
         """Append a line to events.jsonl."""
-        line = json.dumps({"time": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False)
+        line = json.dumps(
+            {"time": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False
+        )
         with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
@@ -96,7 +100,6 @@ class RunFolder:
             _remove(target)
         os.replace(aside, target)
         _flush(target.parent)
-
 
 
 def _flush(path: Path) -> None:
@@ -117,5 +120,7 @@ def _remove(path: Path) -> None:
 def _differences(a: Any, b: Any, path: str = "") -> list[str]:
     """JSON paths at which two values differ."""
     if isinstance(a, dict) and isinstance(b, dict):
-        return [d for k in sorted({*a, *b}) for d in _differences(a.get(k), b.get(k), f"{path}.{k}")]
+        return [
+            d for k in sorted({*a, *b}) for d in _differences(a.get(k), b.get(k), f"{path}.{k}")
+        ]
     return [] if a == b else [path.lstrip(".")]

@@ -107,7 +107,7 @@ class Classifier(nn.Module):
         return logits
 
     def project(self, features: Tensor) -> Tensor:
-        """h = theta_con(features), what the contrastive losses compare."""
+        """H = theta_con(features), what the contrastive losses compare."""
         projected: Tensor = self.contrastive(features)
         return projected
 
@@ -128,7 +128,8 @@ class Classifier(nn.Module):
 
     def export(self, folder: Path) -> None:
         """Write the classifier alone, as any `transformers` user expects it."""
-        self.network.save_pretrained(folder, safe_serialization=True)
+        with _quiet():
+            self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def restore(self, folder: Path) -> None:
@@ -141,7 +142,9 @@ class Classifier(nn.Module):
 
 
 def _last_linear(network: nn.Module, outputs: int) -> nn.Linear:
-    fitting = [m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == outputs]
+    fitting = [
+        m for m in network.modules() if isinstance(m, nn.Linear) and m.out_features == outputs
+    ]
     if not fitting:
         raise BadInput(f"{type(network).__name__} has no linear layer with {outputs} outputs")
     return fitting[-1]
@@ -232,7 +235,12 @@ def _same_classes(name: str, config: object, classes: Sequence[str]) -> None:
 
 def _long_enough(section: recipe.Model, config: object, tokenizer: PreTrainedTokenizerBase) -> None:
     positions = getattr(config, "max_position_embeddings", None) or section.max_length
-    if getattr(config, "model_type", "") in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl"):
+    if getattr(config, "model_type", "") in (
+        "roberta",
+        "xlm-roberta",
+        "camembert",
+        "xlm-roberta-xl",
+    ):
         positions -= config.pad_token_id + 1  # type: ignore[attr-defined]  # they count from there
     longest = min(int(positions), int(tokenizer.model_max_length))
     if section.max_length > longest:

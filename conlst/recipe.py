@@ -78,7 +78,9 @@ class File(Section):
         if self.hub and not self.split:
             raise PydanticCustomError("place", "a hub data set needs its 'split', such as train")
         if self.path and (self.config or self.split):
-            raise PydanticCustomError("place", "'config' and 'split' go with 'hub', not with 'path'")
+            raise PydanticCustomError(
+                "place", "'config' and 'split' go with 'hub', not with 'path'"
+            )
         return self
 
 
@@ -98,7 +100,9 @@ class Target(Section):
     @model_validator(mode="after")
     def _gold_has_rows(self) -> "Target":
         if self.pool_gold and not self.unlabelled:
-            raise PydanticCustomError("gold", "pool_gold labels the unlabelled rows: there are none")
+            raise PydanticCustomError(
+                "gold", "pool_gold labels the unlabelled rows: there are none"
+            )
         return self
 
 
@@ -106,7 +110,9 @@ class Data(Section):
     adapt: Literal["per_language", "joint"] = Field(
         "per_language", description="one adapted model a target, or one for all"
     )
-    classes: list[str] | None = Field(None, description="in order; null: read off the source, sorted")
+    classes: list[str] | None = Field(
+        None, description="in order; null: read off the source, sorted"
+    )
     source: SourceData
     targets: dict[Language, Target] = Field(min_length=1)
 
@@ -136,7 +142,9 @@ class Optimisation(Section):
 class SourceStage(Optimisation):
     """Stage 0: fine-tune on the source labels, or start from a model that is."""
 
-    checkpoint: str | None = Field(None, description="a fine-tuned model folder; nothing is trained")
+    checkpoint: str | None = Field(
+        None, description="a fine-tuned model folder; nothing is trained"
+    )
     epochs: int = Field(3, ge=1)
     learning_rate: float = Field(2e-5, gt=0)
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
@@ -214,7 +222,9 @@ def parts_that_do_not_fit(recipe: Recipe) -> list[str]:
     """What no single section can see: parts that need what the others do not give them."""
     faults = []
     if (recipe.contrastive or recipe.self_training) and not recipe.adapted():
-        faults.append("data.targets: no target has unlabelled rows, so there is nothing to adapt to")
+        faults.append(
+            "data.targets: no target has unlabelled rows, so there is nothing to adapt to"
+        )
 
     def fits(path: str, part: Loss | None, given: set[str]) -> None:
         if part is not None:
@@ -252,7 +262,9 @@ def schema() -> dict[str, Any]:
 
 def packaged() -> list[str]:
     """Names of the recipes that come with the package."""
-    return sorted(p.relative_to(PACKAGED).with_suffix("").as_posix() for p in PACKAGED.rglob("*.json"))
+    return sorted(
+        p.relative_to(PACKAGED).with_suffix("").as_posix() for p in PACKAGED.rglob("*.json")
+    )
 
 
 def load(recipe: "str | Path | Mapping[str, Any] | Recipe", edits: Iterable[str] = ()) -> Recipe:
@@ -302,7 +314,10 @@ def _inside(name: str) -> Path:
     inside = PACKAGED / f"{name}.json"
     if os.path.isfile(inside) and inside.resolve().is_relative_to(PACKAGED.resolve()):
         return inside
-    raise BadInput(f"no recipe file {name!r}, and no packaged recipe of that name; " + allowed(name, packaged()))
+    raise BadInput(
+        f"no recipe file {name!r}, and no packaged recipe of that name; "
+        + allowed(name, packaged())
+    )
 
 
 def _read(path: Path, trail: tuple[Path, ...]) -> dict[str, Any]:
@@ -416,7 +431,9 @@ def _edit(raw: dict[str, Any], edit: str) -> None:
     try:
         node[int(last) if isinstance(node, list) else last] = value
     except (IndexError, ValueError):
-        raise BadInput(f"--set {edit}: the list at {'.'.join(parents)!r} has no place {last!r}") from None
+        raise BadInput(
+            f"--set {edit}: the list at {'.'.join(parents)!r} has no place {last!r}"
+        ) from None
 
 
 def _expanded(raw: dict[str, Any]) -> dict[str, Any]:
@@ -479,7 +496,9 @@ def _fields_at(raw: Any, loc: Sequence[int | str]) -> list[str]:
             annotation = container
         elif model is not None and key in model.model_fields:
             info = model.model_fields[str(key)]
-            annotation = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+            annotation = (
+                Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
+            )
         else:
             return []
     return []

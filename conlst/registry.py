@@ -172,7 +172,9 @@ class Registry(Generic[S]):
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
             self.validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(lambda s: s.model_dump()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda s: s.model_dump()
+            ),
         )
 
     def __get_pydantic_json_schema__(

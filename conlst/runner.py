@@ -173,6 +173,7 @@ def _step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str
     pool = target.pool(bench.classes, bench.label_pools(lineage.adapted, before))
     bench.go_to(_starting_point(bench.recipe, lineage, name, before))
     bench.weights = f"on the way to {lineage.folder}{name}"
+    bench.model.take_counts()
     tools = bench.tools(lineage.folder, name)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

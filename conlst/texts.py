@@ -38,7 +38,10 @@ def read_texts(recipe: Recipe) -> Texts:
         )
     pools, tests = {}, {}
     for code, target in data.targets.items():
-        for kind, file, rows in (("unlabelled", target.unlabelled, pools), ("test", target.test, tests)):
+        for kind, file, rows in (
+            ("unlabelled", target.unlabelled, pools),
+            ("test", target.test, tests),
+        ):
             if file:
                 where = f"data.targets.{code}.{kind}"
                 rows[code], said = read_rows(file, code, where=where)

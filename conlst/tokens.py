@@ -24,7 +24,9 @@ def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) ->
     lengths = torch.tensor([len(row) for row in ids])
     offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     segments = encoded.get("token_type_ids")
-    return Tokens(_flat(ids, torch.int32), None if segments is None else _flat(segments, torch.int8), offsets)
+    return Tokens(
+        _flat(ids, torch.int32), None if segments is None else _flat(segments, torch.int8), offsets
+    )
 
 
 def _flat(rows: list[list[int]], dtype: torch.dtype) -> Tensor:
@@ -34,7 +36,10 @@ def _flat(rows: list[list[int]], dtype: torch.dtype) -> Tensor:
 def joined(parts: list[Tokens]) -> Tokens:
     """Several tables as one, in that order."""
     shifts = torch.tensor([0, *(len(p.ids) for p in parts)]).cumsum(0)
-    offsets = [parts[0].offsets[:1], *(p.offsets[1:] + s for p, s in zip(parts, shifts, strict=False))]
+    offsets = [
+        parts[0].offsets[:1],
+        *(p.offsets[1:] + s for p, s in zip(parts, shifts, strict=False)),
+    ]
     segments = [p.segments for p in parts if p.segments is not None]
     return Tokens(
         torch.cat([p.ids for p in parts]),

@@ -41,7 +41,9 @@ class Term:
         return weighted.mean()
 
 
-def accelerator(precision: str, folder: Path | None = None, trackers: Sequence[str] = ()) -> Accelerator:
+def accelerator(
+    precision: str, folder: Path | None = None, trackers: Sequence[str] = ()
+) -> Accelerator:
     """Device and precision of a run: bf16 under `auto` only where the hardware computes in it."""
     bf16 = precision == "bf16" or (precision == "auto" and _has_bf16())
     AcceleratorState._reset_state()  # a process may run several recipes of several precisions
@@ -107,7 +109,9 @@ def optimise(
             terms = terms_of(batch)
             total = torch.stack([term.scale * term.mean() for term in terms]).sum()
             # The last group may hold fewer batches: each group's gradient is its own mean.
-            group = min(how.accumulate, len(batches) - (number - 1) // how.accumulate * how.accumulate)
+            group = min(
+                how.accumulate, len(batches) - (number - 1) // how.accumulate * how.accumulate
+            )
             tools.accelerator.backward(total / group)
             if number % how.accumulate == 0 or number == len(batches):
                 tools.accelerator.clip_grad_norm_(model.parameters(), how.clip)
@@ -118,6 +122,9 @@ def optimise(
                 sums[term.name] = sums.get(term.name, 0.0) + term.mean().detach()  # type: ignore[assignment]
             if number % 50 == 0 or number == len(batches):
                 _refuse_nan(sums, what, number)
+            if tools.accelerator.trackers and number % 10 == 0:
+                means = {f"{what}/{term.name}": float(term.mean()) for term in terms}
+                tools.accelerator.log(means, step=number)
             advance(1)
             after_step(number)
     model.eval()

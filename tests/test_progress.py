@@ -1,4 +1,4 @@
-"""What is said on a terminal, what is said into a pipe, and that data cannot speak to the terminal."""
+"""What is said on a terminal and into a pipe, and that data cannot speak to the terminal."""
 
 import io
 import subprocess

@@ -277,12 +277,12 @@ class TestExtends:
             "extends": ["base.json"],
             "self_training": {"selector": {"type": "flexmatch", "threshold": 0.7}},
         }
-        untyped = {"extends": ["base.json"], "self_training": {"selector": {"tau": 0.6}}}
+        untyped = {"extends": ["base.json"], "self_training": {"selector": {"threshold": 0.6}}}
         assert load(written(base=base, mine=same)).self_training.selector.model_dump() == {
             **load(written(base=base)).self_training.selector.model_dump(),
-            "tau": 0.7,
+            "threshold": 0.7,
         }
-        assert load(written(base=base, mine=untyped)).self_training.selector.tau == 0.6
+        assert load(written(base=base, mine=untyped)).self_training.selector.threshold == 0.6
 
     def test_a_strategy_of_another_type_replaces_it_whole(self, written):
         base = whole(self_training={"selector": {"type": "flexmatch", "threshold": 0.8}})

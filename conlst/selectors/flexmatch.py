@@ -56,7 +56,9 @@ class FlexMatch(Selector):
         [0, 1, 2, 4, 5, 6]
     """
 
-    threshold: float = Field(0.9, gt=0, le=1, description="threshold of a class that is fully learnt")
+    threshold: float = Field(
+        0.9, gt=0, le=1, description="threshold of a class that is fully learnt"
+    )
     mapping: Literal["convex", "linear", "concave"] = Field(
         "convex", description="M: how a class's learning status scales its threshold"
     )

@@ -1,8 +1,8 @@
 """Stage 1: contrastive negative learning (CoNL; Li et al. 2024, Eq. 4-8).
 
-    ybar_i ~ admissible complementary labels of i          (Eq. 4, drawn anew at every step)
-    N_i    = K confident rows whose pseudo-label is ybar_i (Eq. 5)
-    L      = L_CL(anchor, second view, N_i) + lambda * L_CLCS(source)    (Eq. 6-8)
+ybar_i ~ admissible complementary labels of i          (Eq. 4, drawn anew at every step)
+N_i    = K confident rows whose pseudo-label is ybar_i (Eq. 5)
+L      = L_CL(anchor, second view, N_i) + lambda * L_CLCS(source)    (Eq. 6-8)
 """
 
 import warnings
@@ -50,7 +50,9 @@ def train(
     per_class = pool.confident_by_class[1].diff()
     facts = _census(pool, per_class, len(anchors))
     if len(anchors) == 0:
-        warnings.warn("no row has a complementary label: stage 1 has no anchor", ConlstWarning, stacklevel=2)
+        warnings.warn(
+            "no row has a complementary label: stage 1 has no anchor", ConlstWarning, stacklevel=2
+        )
         return Outcome(facts, admissible_NC)
     if stage.negatives:
         _warn_of_empty_classes(pool, per_class, stage.negatives)
@@ -115,7 +117,9 @@ def _with_negatives(x: LossInput, model: Classifier, target: Target, rows_BK: Te
     rows_M, mask_BM = rows_M[real], mask_BM[:, real]
     if len(rows_M) == 0:
         D = x.logits.shape[1] if x.anchor is None else x.anchor.shape[1]
-        return replace(x, negatives=x.logits.new_zeros(0, D), negative_mask=mask_BM.to(x.logits.device))
+        return replace(
+            x, negatives=x.logits.new_zeros(0, D), negative_mask=mask_BM.to(x.logits.device)
+        )
     h_MD = model.project(model.encode(target.tokens, rows_M).features)
     return replace(x, negatives=h_MD, negative_mask=mask_BM.to(h_MD.device))
 

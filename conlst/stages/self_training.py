@@ -1,6 +1,6 @@
 """Stage 2, one iteration: train on the trusted pseudo-labels under strong views (Eq. 12-14).
 
-    L = CE(source) + lambda * w_i * CE(y_i, f(A(x_i)))   over the rows i that the selector kept
+L = CE(source) + lambda * w_i * CE(y_i, f(A(x_i)))   over the rows i that the selector kept
 """
 
 import warnings
@@ -77,7 +77,9 @@ def _strong_views(
     """(origin in the batch, logits, targets) of every view that the augmenter makes of a batch."""
     whole = (torch.arange(len(chosen_B)), ())
     branches = augment.branches(len(chosen_B), generator=g) if augment else [whole]
-    parts = [_branch(chain, origin, model, target, selection, chosen_B, g) for origin, chain in branches]
+    parts = [
+        _branch(chain, origin, model, target, selection, chosen_B, g) for origin, chain in branches
+    ]
     origins, logits, targets = zip(*parts, strict=True)
     return torch.cat(origins), torch.cat(logits), torch.cat(targets)
 

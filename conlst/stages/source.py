@@ -1,13 +1,13 @@
 """Stage 0: fine-tune encoder and classifier on the labelled source rows."""
 
+from torch import Tensor
+
 from conlst.arrays import LossInput
 from conlst.model import Classifier
 from conlst.recipe import SourceStage
 from conlst.stages.material import Source
 from conlst.tokens import length_batches
 from conlst.train import Term, Tools, optimise
-
-from torch import Tensor
 
 
 def train(stage: SourceStage, model: Classifier, source: Source, tools: Tools) -> dict[str, object]:

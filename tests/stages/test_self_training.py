@@ -1,0 +1,125 @@
+"""Stage 2: what is selected is trained on, through the strong views."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from conlst.arrays import Selection
+from conlst.augment import augmenters
+from conlst.errors import ConlstWarning
+from conlst.model import load
+from conlst.recipe import Model, SelfTrainingStage
+from conlst.stages import self_training
+from tests.conftest import TOPICS
+from tests.stages.test_contrastive import (  # noqa: F401  (fixtures)
+    model,
+    pool,
+    source,
+    target,
+    tools,
+)
+
+
+def stage(**changes):
+    return SelfTrainingStage.model_validate(
+        {
+            "epochs": 1,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "selector": {"type": "fixed", "threshold": 0.3},
+            **changes,
+        }
+    )
+
+
+def views(augment, model, target, selection, chosen):
+    g = torch.Generator().manual_seed(0)
+    return self_training._strong_views(augment, model, target, selection, chosen, g)
+
+
+def hard(pool, index):
+    keep = torch.zeros(len(pool), dtype=torch.bool)
+    keep[index] = True
+    return Selection.hard(pool, keep)
+
+
+def test_the_encoder_gets_a_gradient_through_mixup(model, pool, target):
+    """USB's mixup lost it: there only the last layer learnt."""
+    selection = hard(pool, [1, 4, 6, 9])
+    mixup = augmenters.validate({"type": "mixup"})
+    _, logits, aims = views(mixup, model, target, selection, torch.arange(4))
+    torch.nn.functional.cross_entropy(logits, aims).backward()
+    gradient = model.network.bert.encoder.layer[0].attention.self.query.weight.grad
+    assert gradient.abs().sum() > 0
+
+
+def test_without_an_augmenter_views_are_the_texts_with_their_pseudo_labels(model, pool, target):
+    model.eval()
+    selection = hard(pool, [2, 5, 7])
+    origin, logits, aims = views(None, model, target, selection, torch.tensor([2, 0]))
+    own = model.encode(target.tokens, torch.tensor([7, 2])).logits
+    assert origin.tolist() == [0, 1]
+    assert torch.allclose(logits, own, atol=1e-6)
+    assert torch.equal(aims.argmax(1), pool.pseudo_label[[7, 2]])
+
+
+def test_one_of_gives_every_row_one_view_and_keeps_targets_with_their_rows(model, pool, target):
+    selection = hard(pool, list(range(12)))
+    both = augmenters.validate(
+        {"type": "one_of", "choices": [{"type": "masking"}, {"type": "masking"}]}
+    )
+    origin, logits, aims = views(both, model, target, selection, torch.arange(12))
+    assert origin.sort().values.tolist() == list(range(12))
+    assert len(logits) == 12
+    assert torch.equal(aims.argmax(1), pool.pseudo_label[:12][origin])
+
+
+def test_a_stage_trains_on_what_was_selected(model, source, target, pool):
+    middle = float(pool.confidence.median())
+    half = stage(selector={"type": "fixed", "threshold": middle})
+    out = self_training.train(half, model, source, target, pool, tools())
+    expected = (pool.confidence >= middle).nonzero().flatten()
+    assert torch.equal(out.selection.index, expected)
+    assert out.facts["selected"] == len(expected)
+    assert set(out.facts["loss"]) == {"target", "source"}
+
+
+def test_self_training_learns_its_pseudo_labels(tiny_encoder, source, target, pool):
+    model = load(Model(name=str(tiny_encoder), max_length=24), TOPICS)
+    said = torch.nn.functional.one_hot(torch.arange(len(pool)) % 3, 3) * 5.0
+    pool = replace(pool, logits_NC=said, probs_NC=said.softmax(1))
+    many = stage(epochs=20, learning_rate=5e-3, augment=None, source_loss=None)
+    self_training.train(many, model, source, target, pool, tools())
+    learnt = model.encode(target.tokens, torch.arange(len(pool))).logits.argmax(1)
+    assert (learnt == pool.pseudo_label).double().mean() > 0.8
+
+
+def test_selecting_nothing_is_said_and_changes_nothing(model, source, target, pool):
+    before = model.output.weight.clone()
+    nobody = stage(selector={"type": "fixed", "threshold": 1.0})
+    with pytest.warns(ConlstWarning, match="trusts no row"):
+        out = self_training.train(nobody, model, source, target, pool, tools())
+    assert len(out.selection.index) == 0
+    assert torch.equal(model.output.weight, before)
+
+
+def test_weights_count_in_the_loss(model, source, target, pool, monkeypatch):
+    """A selector's weight scales the loss of its row, once."""
+    seen = []
+    kept = self_training.optimise
+
+    def watch(model, epochs, terms_of, *rest):
+        seen.extend(terms_of(epochs[0][0]))
+        return kept(model, epochs, terms_of, *rest)
+
+    class Half(type(stage().selector)):
+        def __call__(self, pool, *, generator):
+            whole = super().__call__(pool, generator=generator)
+            return Selection(whole.index, whole.target_KC, torch.full_like(whole.weight, 0.5))
+
+    monkeypatch.setattr(self_training, "optimise", watch)
+    halved = stage().model_copy(update={"selector": Half(threshold=0.3)})
+    self_training.train(halved, model, source, target, pool, tools())
+    target_term = next(term for term in seen if term.name == "target")
+    assert torch.allclose(target_term.mean(), 0.5 * target_term.loss_B.mean())

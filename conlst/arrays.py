@@ -138,7 +138,7 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class SourceView:
-    """What the current model says of labelled source rows, for strategies that compare with them."""
+    """What the current model says of labelled source rows, for those who compare with them."""
 
     probs_SC: Tensor
     features_SD: Tensor
@@ -257,7 +257,7 @@ def _by_class(rows: Tensor, label: Tensor, C: int) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, eq=False)
 class LossInput:
-    """All that a loss may look at, for B rows. A field is None where the stage has nothing for it."""
+    """All that a loss may look at, for B rows. None stands where the stage has nothing."""
 
     logits: Tensor
     """float[B, C]"""

@@ -44,8 +44,8 @@ class RunFolder:
             folder.write_json("recipe.json", recipe)
         elif differing := _differences(kept, recipe):
             raise BadInput(
-                f"{path}: holds a run of another recipe; they differ in {', '.join(differing[:5])}; "
-                "choose another folder with --out"
+                f"{path}: holds a run of another recipe; they differ in "
+                f"{', '.join(differing[:5])}; choose another folder with --out"
             )
         return folder
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -39,10 +40,11 @@ class Encoded:
 class Classifier(nn.Module):
     """theta_m, theta_cl and theta_con: encoder, classifier and contrastive head.
 
-    The features are whatever enters the last linear layer of the classification model. That is the
-    one place that means the same in every encoder family: BERT's pooler output, or the dense + tanh
-    of XLM-R's own head (an XLM-R checkpoint carries no trained pooler, so a `pooler_output` would be
-    noise). Dropout before that layer is part of them, and makes the second view of a text.
+    The features are whatever enters the last linear layer of the classification model. That is
+    the one place that means the same in every encoder family: BERT's pooler output, or the dense
+    and tanh of XLM-R's own head (an XLM-R checkpoint carries no trained pooler, so a
+    `pooler_output` would be noise). Dropout before that layer is part of them: it makes the second
+    view of a text.
 
     Args:
         network: a `*ForSequenceClassification` model.
@@ -64,7 +66,7 @@ class Classifier(nn.Module):
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.autocast = autocast
-        self.classes = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
+        self.classes = label_names(network.config)
         self.output = _last_linear(network, len(self.classes))
         D = self.output.in_features
         self.contrastive = nn.Linear(D, D)
@@ -89,7 +91,7 @@ class Classifier(nn.Module):
         return Encoded(logits.float(), self._entering.pop().float())
 
     def encode(self, tokens: Tokens, rows: Tensor, *, budget: int = 4096) -> Encoded:
-        """Encode any rows, sorted by length in batches of at most `budget` tokens, in their order."""
+        """Encode any rows, in their order; inside, sorted in batches of at most `budget` tokens."""
         order, parts = [], []
         for batch in budget_batches(tokens.lengths[rows], budget):
             order.append(batch)
@@ -156,7 +158,7 @@ def load(
     *,
     autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Classifier:
-    """The encoder a recipe names, with a new classifier for `classes`. Weights are read as float32."""
+    """The encoder a recipe names, in float32, with a new classifier for `classes`."""
     return _load(section, classes, autocast, fine_tuned=False)
 
 
@@ -224,8 +226,13 @@ def refuse_pickle(name: str) -> None:
         )
 
 
-def _same_classes(name: str, config: object, classes: Sequence[str]) -> None:
-    found = [str(label) for _, label in sorted(getattr(config, "id2label", {}).items())]
+def label_names(config: Any) -> tuple[str, ...]:
+    """A model's class names, in the order of its outputs."""
+    return tuple(str(config.id2label[i]) for i in range(config.num_labels))
+
+
+def _same_classes(name: str, config: Any, classes: Sequence[str]) -> None:
+    found = list(label_names(config))
     if found != list(classes):
         raise BadInput(
             f"model {name!r} has the classes {found} and the data {list(classes)}; "
@@ -245,7 +252,8 @@ def _long_enough(section: recipe.Model, config: object, tokenizer: PreTrainedTok
     longest = min(int(positions), int(tokenizer.model_max_length))
     if section.max_length > longest:
         raise BadInput(
-            f"model.max_length: found {section.max_length}; {section.name!r} takes at most {longest}"
+            f"model.max_length: found {section.max_length}; "
+            f"{section.name!r} takes at most {longest}"
         )
 
 

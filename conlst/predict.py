@@ -8,7 +8,7 @@ from torch import Tensor
 from conlst import train
 from conlst.arrays import Rows, Tokens
 from conlst.errors import BadInput
-from conlst.model import Classifier, Encoded, load_fine_tuned, refuse_pickle
+from conlst.model import Classifier, Encoded, label_names, load_fine_tuned, refuse_pickle
 from conlst.progress import Progress
 from conlst.recipe import Model
 from conlst.tokens import budget_batches, pad
@@ -45,7 +45,7 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     name = str(folder.resolve())
     refuse_pickle(name)
     config = AutoConfig.from_pretrained(name)
-    classes = [str(config.id2label[i]) for i in range(config.num_labels)]
+    classes = list(label_names(config))
     if len(classes) < 2:
         raise BadInput(f"{folder}: a classifier has two or more classes; found {classes}")
     longest = min(getattr(config, "max_position_embeddings", 128) - 2, 128)

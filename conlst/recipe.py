@@ -459,7 +459,7 @@ def _expanded(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _line(raw: Any, fault: Any) -> str:
-    """One fault of a recipe as a person reads it: path, what is wrong, what was found, what is allowed."""
+    """One fault as a person reads it: path, what is wrong, what was found, what is allowed."""
     loc: tuple[int | str, ...] = fault["loc"]
     if loc[-1] == "[key]":  # the one kind of key with a form of its own is a target's language
         return f"  {_dotted(loc[:-2])}: {loc[-2]!r} is no language code, such as sw or zh-Hant"

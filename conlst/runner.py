@@ -34,7 +34,8 @@ from conlst.train import Tools, accelerator
 CURVE_ROWS = 500
 """Pool rows a language that are labelled for a point of the stage-1 curve."""
 SOURCE = "checkpoints/source"
-Columns = dict[str, pa.Array]
+Columns = dict[str, Any]
+"""Columns of a table, as pyarrow arrays."""
 
 
 def run(

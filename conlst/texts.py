@@ -36,7 +36,8 @@ def read_texts(recipe: Recipe) -> Texts:
         dev = read_labelled(
             data.source.dev, language, classes=source.classes, where=where, every_class=False
         )
-    pools, tests = {}, {}
+    pools: dict[str, Rows] = {}
+    tests: dict[str, Rows] = {}
     for code, target in data.targets.items():
         for kind, file, rows in (
             ("unlabelled", target.unlabelled, pools),
@@ -54,7 +55,7 @@ def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
     numbered = _are_row_numbers(texts.source.rows)
     train_ids = set(texts.source.rows.ids)
     languages = {}
-    for code, target in recipe.data.targets.items():
+    for code in recipe.data.targets:
         pool, test = texts.pools.get(code), texts.tests.get(code)
         languages[code] = {
             "pool": len(pool) if pool else 0,
@@ -76,7 +77,7 @@ def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
 
 
 def _are_row_numbers(rows: Rows) -> bool:
-    """Row numbers stand in where a file has no id column; that they recur elsewhere says nothing."""
+    """Row numbers stand in where there is no id column; that they recur says nothing."""
     return rows.ids[0] == "0" and rows.ids[-1] == str(len(rows) - 1)
 
 

@@ -10,7 +10,7 @@ from conlst.arrays import Rows, TokenBatch, Tokens
 
 
 def tokenise(rows: Rows, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Tokens:
-    """Texts (or pairs) to token ids, cut to `max_length`; of a pair the longer text is cut first."""
+    """Texts (or pairs) to ids, cut to `max_length`; of a pair the longer text is cut first."""
     if len(rows) == 0:
         return Tokens(torch.zeros(0, dtype=torch.int32), None, torch.zeros(1, dtype=torch.int64))
     encoded = tokenizer(

@@ -56,8 +56,8 @@ def accelerator(
 
 def _has_bf16() -> bool:
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
 def generator_for(seed: int, *names: object) -> torch.Generator:
@@ -119,7 +119,7 @@ def optimise(
                 schedule.step()
                 optimizer.zero_grad()
             for term in terms:
-                sums[term.name] = sums.get(term.name, 0.0) + term.mean().detach()  # type: ignore[assignment]
+                sums[term.name] = sums.get(term.name, 0.0) + term.mean().detach()
             if number % 50 == 0 or number == len(batches):
                 _refuse_nan(sums, what, number)
             if tools.accelerator.trackers and number % 10 == 0:
@@ -151,6 +151,6 @@ def _optimizer(model: Classifier, how: Optimisation) -> torch.optim.Optimizer:
         decay = how.weight_decay if parameter.dim() > 1 else 0.0
         groups.setdefault((rate or how.learning_rate, decay), []).append(parameter)
     kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[how.optimizer]
-    return kind(
-        [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in groups.items()], fused=True
-    )
+    settings = [{"params": p, "lr": lr, "weight_decay": wd} for (lr, wd), p in groups.items()]
+    optimizer: torch.optim.Optimizer = kind(settings, fused=True)
+    return optimizer

@@ -185,7 +185,7 @@ def test_a_checkpoint_without_a_classifier_is_refused(tiny_encoder, tmp_path):
 
 
 def test_a_length_beyond_the_model_is_refused(tiny_encoder):
-    with pytest.raises(BadInput, match="max_length: found 300; .* takes at most 256"):
+    with pytest.raises(BadInput, match=r"max_length: found 300; .* takes at most 256"):
         load(section(tiny_encoder, max_length=300), TOPICS)
 
 

@@ -116,7 +116,7 @@ def test_the_stages_tell_what_the_paper_claims_can_be_checked_with(done):
         "estimated_error_rate",
         "anchors",
     }
-    assert [point["step"] for point in contrastive["curve"]["fr"]][0] == 0
+    assert contrastive["curve"]["fr"][0]["step"] == 0
     assert len(contrastive["curve"]["fr"]) == 3
     assert set(contrastive["pool"]["fr"]["bands"]) == set(contrastive["pool"]["fr"]["bands_before"])
     assert first["selection"]["sw"].keys() >= {"coverage", "precision", "n"}
@@ -349,7 +349,7 @@ def test_a_collapse_is_noticed_and_never_a_result(recipe, tmp_path):
 def test_a_loss_that_explodes_is_one_message_and_leaves_what_was_done(recipe, tmp_path):
     recipe["contrastive"] = None
     recipe["self_training"] |= {"learning_rate": 1e30, "clip": 1e30, "warmup": 0.0}
-    with pytest.raises(BadInput, match="is nan at step|is inf at step"):
+    with pytest.raises(BadInput, match=r"is nan at step|is inf at step"):
         conlst.run(recipe, out=tmp_path / "run")
     assert (tmp_path / "run/checkpoints/source/record.json").is_file()
     assert not (tmp_path / "run/report.json").exists()

@@ -82,9 +82,8 @@ def settled(
         return columns, []
     couple = "text" in roles and columns.pair is not None
     told = [f"{columns.text} + {columns.pair} as the text pair"] if couple else []
-    for role in ("text", "label", "id", "group"):
-        if role in roles and found[role] and not (couple and role == "text"):
-            told.append(f"{found[role]} as the {role}")
+    single = ("label", "id", "group") if couple else ("text", "label", "id", "group")
+    told += [f"{found[role]} as the {role}" for role in single if role in roles and found[role]]
     return columns, [f"{source.place}: read {', '.join(told)}"]
 
 

@@ -10,6 +10,7 @@ from conlst.recipe import File
 
 
 def hub_name(file: File) -> str:
+    """How messages call a data set: name/config/split."""
     return "/".join(part for part in (file.hub, file.config, file.split) if part)
 
 
@@ -25,6 +26,7 @@ def load_dataset_of(file: File, place: str) -> Any:
 
 
 def open_data_set(file: File, place: str) -> Source:
+    """A data set on the hub (or in a local folder), its class numbers read as their names."""
     dataset = load_dataset_of(file, place)
 
     def read(columns: list[str]) -> pa.Table:

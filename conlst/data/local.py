@@ -31,6 +31,7 @@ SUFFIXES = {
 
 
 def open_file(path: Path, format: str | None, place: str) -> Source:
+    """A local file, its format told by its name or by the recipe."""
     refuse_missing_file(path, place)
     format = format or SUFFIXES.get(Path(path.name.lower().removesuffix(".gz")).suffix)
     if format not in FORMATS:
@@ -48,6 +49,7 @@ def open_file(path: Path, format: str | None, place: str) -> Source:
 
 
 def refuse_missing_file(path: Path, place: str) -> None:
+    """Say which folder or file is not there, and what of a similar name is."""
     if path.is_file():
         return
     if not path.parent.is_dir():

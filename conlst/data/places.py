@@ -60,4 +60,5 @@ def bytes_of(path: Path) -> BinaryIO:
 
 
 def listed(names: Iterable[str]) -> str:
+    """Names as a message shows them."""
     return ", ".join(map(repr, names)) or "none"

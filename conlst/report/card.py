@@ -64,7 +64,9 @@ def _pair() -> list[str]:
 
 def _accuracies(report: dict[str, Any], adapted: list[str], stage: str) -> list[str]:
     """Test accuracy of these weights, for the languages that have a test set."""
-    cells = next((s["languages"] for s in report["stages"] if s["name"] == stage), {})
+    cells: dict[str, Any] = next(
+        (s["languages"] for s in report["stages"] if s["name"] == stage), {}
+    )
     rows = [
         f"| {inert(code)} | {percent(cell['accuracy'])} | {cell['n']} |"
         for code, cell in cells.items()

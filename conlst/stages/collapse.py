@@ -42,6 +42,7 @@ def symptoms(
         )
     if source_after < source_before - SOURCE_LOST:
         told.append(
-            f"accuracy on the source fell from {100 * source_before:.1f} to {100 * source_after:.1f} %"
+            f"accuracy on the source fell from {100 * source_before:.1f} "
+            f"to {100 * source_after:.1f} %"
         )
     return told

@@ -93,7 +93,7 @@ def train(
 def _views(
     stage: ContrastiveStage, model: Classifier, target: Target, rows: Tensor, complement: Tensor
 ) -> LossInput:
-    """The anchors; where the loss compares views, also the same texts under another dropout mask."""
+    """The anchors; for a loss that compares views, also under another dropout mask."""
     if "views" not in stage.loss.needs:
         logits = model.encode(target.tokens, rows).logits
         return LossInput(logits=logits, complement=complement.to(logits.device))
@@ -146,7 +146,8 @@ def _warn_of_empty_classes(pool: Pool, per_class: Tensor, sampler: NegativeSampl
         counts = dict(zip(pool.classes, per_class.tolist(), strict=True))
         warnings.warn(
             f"fewer than K = {sampler.count} confident rows are predicted as {', '.join(few)} "
-            f"(confident rows by class: {counts}); a lower contrastive.confident threshold gives more",
+            f"(confident rows by class: {counts}); a lower threshold in contrastive.confident "
+            "gives more",
             ConlstWarning,
             stacklevel=3,
         )

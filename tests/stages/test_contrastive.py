@@ -19,7 +19,7 @@ from tests.conftest import TOPICS, excerpt
 
 
 def opinionated(folder):
-    """An untrained model whose last layer is centred and scaled, so that it predicts every class."""
+    """An untrained model, its last layer centred and scaled: it predicts every class."""
     torch.manual_seed(0)
     model = load(Model(name=str(folder), max_length=24), TOPICS)
     tokens = model.tokenise(rows_of("pool.fr", 20, "fr")[0])

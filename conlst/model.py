@@ -207,6 +207,7 @@ def _load(
         keys = ", ".join(sorted(info["missing_keys"])[:3])
         raise BadInput(f"source.checkpoint {section.name!r} is not fine-tuned: it lacks {keys}")
     _long_enough(section, config, tokenizer)
+    tokenizer.model_max_length = section.max_length  # an exported model cuts where it was trained
     return Classifier(network, tokenizer, max_length=section.max_length, autocast=autocast)
 
 
@@ -240,16 +241,16 @@ def _same_classes(name: str, config: Any, classes: Sequence[str]) -> None:
         )
 
 
-def _long_enough(section: recipe.Model, config: object, tokenizer: PreTrainedTokenizerBase) -> None:
-    positions = getattr(config, "max_position_embeddings", None) or section.max_length
-    if getattr(config, "model_type", "") in (
-        "roberta",
-        "xlm-roberta",
-        "camembert",
-        "xlm-roberta-xl",
-    ):
-        positions -= config.pad_token_id + 1  # type: ignore[attr-defined]  # they count from there
-    longest = min(int(positions), int(tokenizer.model_max_length))
+def longest_input(config: Any, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens a model can take: its positions, or less where its tokenizer says so."""
+    positions = getattr(config, "max_position_embeddings", None) or tokenizer.model_max_length
+    if "roberta" in config.model_type or config.model_type == "camembert":
+        positions -= config.pad_token_id + 1  # they count from behind their padding id
+    return min(int(positions), int(tokenizer.model_max_length))
+
+
+def _long_enough(section: recipe.Model, config: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    longest = longest_input(config, tokenizer)
     if section.max_length > longest:
         raise BadInput(
             f"model.max_length: found {section.max_length}; "

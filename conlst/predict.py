@@ -4,11 +4,19 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from transformers import AutoConfig, AutoTokenizer
 
 from conlst import train
 from conlst.arrays import Rows, Tokens
 from conlst.errors import BadInput
-from conlst.model import Classifier, Encoded, label_names, load_fine_tuned, refuse_pickle
+from conlst.model import (
+    Classifier,
+    Encoded,
+    label_names,
+    load_fine_tuned,
+    longest_input,
+    refuse_pickle,
+)
 from conlst.progress import Progress
 from conlst.recipe import Model
 from conlst.tokens import budget_batches, pad
@@ -40,15 +48,13 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     Raises:
         BadInput: the folder holds no fine-tuned classifier, or only pickled weights.
     """
-    from transformers import AutoConfig
-
     name = str(folder.resolve())
     refuse_pickle(name)
     config = AutoConfig.from_pretrained(name)
     classes = list(label_names(config))
     if len(classes) < 2:
         raise BadInput(f"{folder}: a classifier has two or more classes; found {classes}")
-    longest = min(getattr(config, "max_position_embeddings", 128) - 2, 128)
+    longest = longest_input(config, AutoTokenizer.from_pretrained(name))
     section = Model(name=name, max_length=longest)
     accelerator = train.accelerator(section.precision)
     model = load_fine_tuned(section, classes, autocast=accelerator.autocast).to(accelerator.device)

@@ -38,6 +38,14 @@ class Strategy(BaseModel):
     needs: ClassVar[frozenset[str]] = frozenset()
     """What it must be given, in the words of its kind's contract."""
 
+    def all_needs(self) -> frozenset[str]:
+        """What it needs, and what the strategies it holds need."""
+        held: list[Any] = []
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            held += value if isinstance(value, list) else [value]
+        return self.needs.union(*(part.all_needs() for part in held if isinstance(part, Strategy)))
+
     @model_serializer(mode="wrap")
     def _type_first(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         return {"type": self.name, **handler(self)}

@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
@@ -75,6 +76,7 @@ def model(tmp_path_factory):
         id2label={0: "news", 1: "sports"},
         label2id={"news": 0, "sports": 1},
     )
+    torch.manual_seed(3)
     BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -1,8 +1,9 @@
 """What a report says in words: the headline, names of stages, numbers, text made harmless."""
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
+
+from conlst.progress import inert as escaped
 
 Json = dict[str, Any]
 
@@ -10,7 +11,6 @@ BANDS = (">.9", ".5-.9", "<.5")
 """Table 4's bands of confidence, as `report.json` names them."""
 NONE = "-"
 """Stands where there is no figure."""
-_JOINERS = "\u200c\u200d"  # Persian, Urdu and Hindi words need them
 
 
 def inert(text: object, limit: int = 500) -> str:
@@ -24,16 +24,7 @@ def inert(text: object, limit: int = 500) -> str:
         a b\x1b[2J\u202e
     """
     line = " ".join(str(text).split())
-    line = line if len(line) <= limit else line[: limit - 3] + "..."
-    return "".join(char if _harmless(char) else _escaped(char) for char in line)
-
-
-def _harmless(char: str) -> bool:
-    return unicodedata.category(char)[0] != "C" or char in _JOINERS
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return escaped(line if len(line) <= limit else line[: limit - 3] + "...")
 
 
 def stage_name(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Studies of conlst: recipes, measured results, and the tables made from them."""

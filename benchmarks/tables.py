@@ -1,0 +1,58 @@
+"""The tables of README.md, made from the result files and from nothing else."""
+
+import json
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+HERE = Path(__file__).parent
+Result = dict[str, Any]
+
+
+def write() -> None:
+    """Put each study's table between its markers in README.md."""
+    readme = HERE / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    for study in ("xnli-mini",):
+        results = [json.loads(p.read_text()) for p in sorted((HERE / "results").glob(f"{study}-*"))]
+        before, _, rest = text.partition(f"<!-- {study} -->")
+        _, _, after = rest.partition(f"<!-- /{study} -->")
+        table = accuracy(results) if results else "No result file is there."
+        text = f"{before}<!-- {study} -->\n{table}\n<!-- /{study} -->{after}"
+    readme.write_text(text, encoding="utf-8")
+
+
+def accuracy(results: list[Result]) -> str:
+    """Mean and standard deviation over seeds of test accuracy, a row a stage."""
+    languages = results[0]["languages"]
+    names = list(dict.fromkeys(stage["name"] for r in results for stage in r["stages"]))
+    seeds = ", ".join(str(r["seed"]) for r in results)
+    head = ["stage", *languages, "targets", "seeds"]
+    lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
+    for name in names:
+        found = [stage for r in results for stage in r["stages"] if stage["name"] == name]
+        sound = {code: [_sound(stage["languages"][code]) for stage in found] for code in languages}
+        cells = [_spread(values) for values in sound.values()]
+        average = _spread([stage["average_targets"]["accuracy"] for stage in found])
+        lines.append(_row([name, *cells, average, str(len(found))]))
+    setting = results[0]["setting"]
+    return "\n".join(lines) + f"\n\nSeeds {seeds}; {setting}; mean and standard deviation, in %."
+
+
+def _sound(cell: Result) -> float | None:
+    """A cell's accuracy; a collapsed model has none."""
+    return None if cell["collapse"] else cell["accuracy"]
+
+
+def _spread(values: list[float | None]) -> str:
+    """Mean and standard deviation; how many were left out is said, never hidden."""
+    there = [100 * value for value in values if value is not None]
+    if not there:
+        return "-"
+    spread = f" ± {stdev(there):.1f}" if len(there) > 1 else ""
+    missing = f" ({len(there)} of {len(values)})" if len(there) < len(values) else ""
+    return f"{mean(there):.1f}{spread}{missing}"
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"

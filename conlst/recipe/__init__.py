@@ -1,0 +1,42 @@
+"""The recipe: everything a run depends on, as data.
+
+Settings (model, data, budget) and methods (stages) are separate files joined by `extends`; every
+ablation is a value. A recipe is checked whole before anything runs, and all its faults are told at
+once, each with its JSON path.
+"""
+
+from conlst.recipe.files import PACKAGED, find, merged, packaged
+from conlst.recipe.loading import load, schema
+from conlst.recipe.sections import (
+    Columns,
+    ContrastiveStage,
+    Data,
+    File,
+    Model,
+    Optimisation,
+    Recipe,
+    SelfTrainingStage,
+    SourceData,
+    SourceStage,
+    Target,
+)
+
+__all__ = [
+    "PACKAGED",
+    "Columns",
+    "ContrastiveStage",
+    "Data",
+    "File",
+    "Model",
+    "Optimisation",
+    "Recipe",
+    "SelfTrainingStage",
+    "SourceData",
+    "SourceStage",
+    "Target",
+    "find",
+    "load",
+    "merged",
+    "packaged",
+    "schema",
+]

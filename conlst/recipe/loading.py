@@ -1,0 +1,53 @@
+"""Reading a recipe: merged, edited, and checked whole before anything runs."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from conlst.errors import BadInput
+from conlst.recipe.faults import fault_line
+from conlst.recipe.files import anchored, edit_in_place, expanded, extended, find, read
+from conlst.recipe.fit import misfits
+from conlst.recipe.sections import Recipe
+from conlst.registry import json_schema
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a recipe, every strategy's parameters listed, for editors."""
+    return json_schema(Recipe)
+
+
+def load(recipe: "str | Path | Mapping[str, Any] | Recipe", edits: Iterable[str] = ()) -> Recipe:
+    """Read, merge, edit and check a recipe.
+
+    Args:
+        recipe: a path, the name of a packaged recipe, a dict (paths in it are relative to the
+            working directory), or a recipe already checked.
+        edits: `path=value` lines, applied before validation; a value is JSON, or else a string.
+
+    Raises:
+        BadInput: every fault at once, each with its JSON path, what was found and what is allowed.
+    """
+    if isinstance(recipe, Recipe):
+        where, raw = "recipe", recipe.model_dump(mode="json")
+    elif isinstance(recipe, Mapping):
+        raw = copy.deepcopy(dict(recipe))  # edits must not reach into the caller's dict
+        where, raw = "recipe", extended(anchored(raw, Path.cwd()), Path.cwd(), ())
+    else:
+        path = find(str(recipe))
+        where, raw = path.name, read(path, ())
+    for edit in edits:
+        edit_in_place(raw, edit)
+    raw = expanded(raw)
+    try:
+        checked = Recipe.model_validate(raw)
+    except ValidationError as error:
+        lines = [fault_line(raw, fault) for fault in error.errors()]
+        raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines)) from None
+    if faults := misfits(checked):
+        lines = [f"  {fault}" for fault in faults]
+        raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines))
+    return checked

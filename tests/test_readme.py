@@ -1,0 +1,53 @@
+"""What README shows is what happens."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import conlst
+from conlst import recipe as recipes
+from conlst.selectors import selectors
+from conlst.testing import check, random_pool
+
+README = Path(conlst.__file__).parents[1] / "README.md"
+pytestmark = pytest.mark.skipif(not README.is_file(), reason="an installed package has no README")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_recipe_is_valid_where_its_files_are():
+    (text,) = blocks("json")
+    recipe = recipes.load(json.loads(text))
+    assert recipe.self_training.selector == selectors["flexmatch"](threshold=0.9, floor=0.5)
+
+
+def test_each_change_in_the_table_is_a_recipe():
+    (text,) = blocks("json")
+    rows = re.findall(r"^\| .* \| `(\".*)` \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) == 5
+    for row in rows:
+        changed = json.loads(text)
+        for key, value in json.loads(f"{{{row}}}").items():
+            both = isinstance(value, dict) and isinstance(changed.get(key), dict)
+            changed[key] = changed[key] | value if both else value
+        recipes.load(changed)
+
+
+def test_the_part_of_your_own_works():
+    code = next(block for block in blocks("python") if "class Margin" in block)
+    room = {"__name__": "my_package.margin"}
+    exec(code, room)
+    try:
+        margin = selectors.validate({"type": "margin", "least": 0.3})
+        pool = random_pool(seed=0)
+        kept = set(margin(pool, generator=None).index.tolist())
+        for n in range(len(pool)):
+            first, second = sorted(pool.probs_NC[n].tolist())[:-3:-1]
+            assert (n in kept) == (first - second >= 0.3)
+    finally:
+        selectors._members.pop("margin")
+    assert callable(check)

@@ -131,7 +131,8 @@ class Classifier(nn.Module):
     def export(self, folder: Path) -> None:
         """Write the classifier alone, as any `transformers` user expects it."""
         with _quiet():
-            self.network.save_pretrained(folder)
+            # One file, however large: `restore` reads one.
+            self.network.save_pretrained(folder, max_shard_size="1TB")
         self.tokenizer.save_pretrained(folder)
 
     def restore(self, folder: Path) -> None:
@@ -156,59 +157,66 @@ def load(
     section: recipe.Model,
     classes: Sequence[str],
     *,
+    fine_tuned: bool = False,
     autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Classifier:
-    """The encoder a recipe names, in float32, with a new classifier for `classes`."""
-    return _load(section, classes, autocast, fine_tuned=False)
+    """The encoder a recipe names, in float32, with a classifier for `classes`.
 
+    Args:
+        section: name, revision, longest input, whether code beside the weights may run.
+        classes: in order.
+        fine_tuned: the classifier must be there already, its label names being `classes`, in that
+            order; else a new one is made.
+        autocast: the precision context of a forward pass.
 
-def load_fine_tuned(
-    section: recipe.Model,
-    classes: Sequence[str],
-    *,
-    autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
-) -> Classifier:
-    """A model that is fine-tuned already; its label names must be `classes`, in that order."""
-    return _load(section, classes, autocast, fine_tuned=True)
-
-
-def _load(
-    section: recipe.Model,
-    classes: Sequence[str],
-    autocast: Callable[[], AbstractContextManager[object]],
-    *,
-    fine_tuned: bool,
-) -> Classifier:
+    Raises:
+        BadInput: there is no such model, it holds pickled weights only, it is shorter than
+            `max_length`, or it is not fine-tuned for these classes.
+    """
     refuse_pickle(section.name)
-    where = {"revision": section.revision, "trust_remote_code": section.trust_remote_code}
     with _quiet():
         try:
-            config = AutoConfig.from_pretrained(section.name, **where)
-            if fine_tuned:
-                _same_classes(section.name, config, classes)
-            config.num_labels = len(classes)
-            config.id2label = dict(enumerate(classes))
-            config.label2id = {name: i for i, name in enumerate(classes)}
-            network, info = AutoModelForSequenceClassification.from_pretrained(
-                section.name,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                output_loading_info=True,
-                **where,
-            )
-            tokenizer = AutoTokenizer.from_pretrained(section.name, **where)
+            config, network, lacking, tokenizer = _from_pretrained(section, classes, fine_tuned)
         except BadInput:
             raise
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             first = str(error).strip().partition("\n")[0]
             raise BadInput(f"model {section.name!r} cannot be loaded: {first}") from error
-    if fine_tuned and info["missing_keys"]:
-        keys = ", ".join(sorted(info["missing_keys"])[:3])
-        raise BadInput(f"source.checkpoint {section.name!r} is not fine-tuned: it lacks {keys}")
-    _long_enough(section, config, tokenizer)
+    if fine_tuned and lacking:
+        keys = ", ".join(sorted(lacking)[:3])
+        raise BadInput(f"model {section.name!r} is not fine-tuned: it lacks {keys}")
+    longest = longest_input(config, tokenizer)
+    if section.max_length > longest:
+        raise BadInput(
+            f"model.max_length: found {section.max_length}; "
+            f"{section.name!r} takes at most {longest}"
+        )
     tokenizer.model_max_length = section.max_length  # an exported model cuts where it was trained
     return Classifier(network, tokenizer, max_length=section.max_length, autocast=autocast)
+
+
+def _from_pretrained(
+    section: recipe.Model, classes: Sequence[str], fine_tuned: bool
+) -> tuple[Any, PreTrainedModel, set[str], PreTrainedTokenizerBase]:
+    """(config, network, names of weights that are new, tokenizer)."""
+    where = {"revision": section.revision, "trust_remote_code": section.trust_remote_code}
+    config = AutoConfig.from_pretrained(section.name, **where)
+    if fine_tuned:
+        _same_classes(section.name, config, classes)
+    config.num_labels = len(classes)
+    config.id2label = dict(enumerate(classes))
+    config.label2id = {name: i for i, name in enumerate(classes)}
+    network, info = AutoModelForSequenceClassification.from_pretrained(
+        section.name,
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        ignore_mismatched_sizes=not fine_tuned,  # a classifier of another task gives way
+        output_loading_info=True,
+        **where,
+    )
+    tokenizer = AutoTokenizer.from_pretrained(section.name, **where)
+    return config, network, set(info["missing_keys"]), tokenizer
 
 
 def refuse_pickle(name: str) -> None:
@@ -247,15 +255,6 @@ def longest_input(config: Any, tokenizer: PreTrainedTokenizerBase) -> int:
     if "roberta" in config.model_type or config.model_type == "camembert":
         positions -= config.pad_token_id + 1  # they count from behind their padding id
     return min(int(positions), int(tokenizer.model_max_length))
-
-
-def _long_enough(section: recipe.Model, config: Any, tokenizer: PreTrainedTokenizerBase) -> None:
-    longest = longest_input(config, tokenizer)
-    if section.max_length > longest:
-        raise BadInput(
-            f"model.max_length: found {section.max_length}; "
-            f"{section.name!r} takes at most {longest}"
-        )
 
 
 @contextlib.contextmanager

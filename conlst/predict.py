@@ -9,14 +9,7 @@ from transformers import AutoConfig, AutoTokenizer
 from conlst import train
 from conlst.arrays import Rows, Tokens
 from conlst.errors import BadInput
-from conlst.model import (
-    Classifier,
-    Encoded,
-    label_names,
-    load_fine_tuned,
-    longest_input,
-    refuse_pickle,
-)
+from conlst.model import Classifier, Encoded, label_names, load, longest_input, refuse_pickle
 from conlst.progress import Progress
 from conlst.recipe import Model
 from conlst.tokens import budget_batches, pad
@@ -57,6 +50,7 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     longest = longest_input(config, AutoTokenizer.from_pretrained(name))
     section = Model(name=name, max_length=longest)
     accelerator = train.accelerator(section.precision)
-    model = load_fine_tuned(section, classes, autocast=accelerator.autocast).to(accelerator.device)
+    model = load(section, classes, fine_tuned=True, autocast=accelerator.autocast)
+    model = model.to(accelerator.device)
     encoded = label(model, model.tokenise(rows), progress, "predicting")
     return classes, encoded.logits.softmax(1)

@@ -16,7 +16,7 @@ from conlst import recipe as recipes
 from conlst.arrays import Pool
 from conlst.bench import PRETRAINED, Bench, bench, environment
 from conlst.folder import RunFolder
-from conlst.model import Encoded, load_fine_tuned
+from conlst.model import Encoded, load
 from conlst.predict import label
 from conlst.progress import Progress
 from conlst.recipe import Recipe
@@ -149,7 +149,7 @@ def _take_over(bench: Bench, checkpoint: str) -> None:
     """Start from a model folder that is fine-tuned already."""
     changes = {"name": checkpoint, "revision": None}
     section = bench.recipe.model.model_copy(update=changes)
-    tuned = load_fine_tuned(section, bench.classes)
+    tuned = load(section, bench.classes, fine_tuned=True)
     bench.model.network.load_state_dict(tuned.network.state_dict())
 
 

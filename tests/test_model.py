@@ -1,4 +1,6 @@
 import contextlib
+import json
+import shutil
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from transformers import (
 
 from conlst.arrays import Rows
 from conlst.errors import BadInput
-from conlst.model import load, load_fine_tuned
+from conlst.model import load
 from conlst.predict import classify, label
 from conlst.progress import Progress
 from conlst.recipe import Model
@@ -166,13 +168,10 @@ def test_a_checkpoint_of_other_classes_is_refused(model, tmp_path):
     with pytest.raises(
         BadInput, match=r"classes \['geography', 'politics', 'sports'\] and the data"
     ):
-        load_fine_tuned(section(tmp_path / "out"), TOPICS[::-1])
+        load(section(tmp_path / "out"), TOPICS[::-1], fine_tuned=True)
 
 
 def test_a_checkpoint_without_a_classifier_is_refused(tiny_encoder, tmp_path):
-    import json
-    import shutil
-
     shutil.copytree(tiny_encoder, tmp_path / "bare")
     config = json.loads((tmp_path / "bare/config.json").read_text())
     config |= {
@@ -181,7 +180,7 @@ def test_a_checkpoint_without_a_classifier_is_refused(tiny_encoder, tmp_path):
     }
     (tmp_path / "bare/config.json").write_text(json.dumps(config))
     with pytest.raises(BadInput, match="not fine-tuned: it lacks classifier"):
-        load_fine_tuned(section(tmp_path / "bare"), TOPICS)
+        load(section(tmp_path / "bare"), TOPICS, fine_tuned=True)
 
 
 def test_a_length_beyond_the_model_is_refused(tiny_encoder):
@@ -197,6 +196,12 @@ def test_xlm_r_counts_positions_from_behind_its_padding(other_family):
     load(section(other_family, max_length=longest), TOPICS)
     with pytest.raises(BadInput, match=f"at most {longest}"):
         load(section(other_family, max_length=longest + 1), TOPICS)
+
+
+def test_a_classifier_of_another_task_gives_way(model, tmp_path):
+    model.export(tmp_path / "out")
+    other = load(section(tmp_path / "out"), ["yes", "no"])
+    assert (other.classes, other.output.out_features) == (("yes", "no"), 2)
 
 
 def test_the_network_is_transformers_own(model):

@@ -23,31 +23,40 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path, recipe: dict[str, Any]) -> "RunFolder":
-        """Start a run in `path`, or take up the unfinished one of the same recipe.
+        """The folder at `path`, for a run of this recipe; nothing is written yet.
 
         Raises:
             BadInput: something else is there: another recipe's run (the differences are named), or
                 files that are no run. Nothing is overwritten.
         """
         folder = cls(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be a run folder: {error.strerror}") from None
+        if path.exists() and not path.is_dir():
+            raise BadInput(f"{path}: cannot be a run folder: it is a file")
         kept = folder.read_json("recipe.json")
         if kept is None:
-            if stray := sorted(p.name for p in path.iterdir() if not p.name.startswith(".")):
+            there = path.iterdir() if path.is_dir() else ()
+            if stray := sorted(p.name for p in there if not p.name.startswith(".")):
                 raise BadInput(
                     f"{path}: holds {', '.join(stray[:3])} and no recipe.json, so it is no run "
                     "folder; choose another with --out"
                 )
-            folder.write_json("recipe.json", recipe)
         elif differing := _differences(kept, recipe):
             raise BadInput(
                 f"{path}: holds a run of another recipe; they differ in "
                 f"{', '.join(differing[:5])}; choose another folder with --out"
             )
         return folder
+
+    def start(self, recipe: dict[str, Any]) -> None:
+        """Write the recipe, which makes the folder a run's; once everything else was checked.
+
+        Raises:
+            BadInput: the folder cannot be written.
+        """
+        try:
+            self.write_json("recipe.json", recipe)
+        except OSError as error:
+            raise BadInput(f"{self.path}: cannot be a run folder: {error.strerror}") from None
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """The object in a file, or None where there is no such file."""

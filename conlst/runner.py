@@ -120,6 +120,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
         progress.say(note)
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
     ready = bench(recipe, folder, progress, texts, computer)
+    folder.start(recipe.model_dump(mode="json"))
     if recipe.trackers:
         computer.init_trackers(recipe.name)
     folder.write_json("data.json", facts(recipe, texts))

@@ -370,6 +370,21 @@ def test_a_folder_with_other_things_is_refused_and_kept(recipe, tmp_path):
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+def test_a_run_that_could_not_begin_leaves_no_folder(recipe, tmp_path):
+    """The corrected recipe is then not taken for another one."""
+    wrong = [f"data.each.unlabelled.path={tmp_path}/nowhere.tsv"]
+    with pytest.raises(BadInput, match="there is no file"):
+        conlst.run(recipe, out=tmp_path / "run", edits=wrong)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_file_cannot_be_a_run_folder(recipe, tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(BadInput, match="it is a file"):
+        conlst.run(recipe, out=tmp_path / "run")
+    assert (tmp_path / "run").read_text() == "mine"
+
+
 def test_gold_that_cannot_be_joined_is_refused_before_training(recipe, tmp_path):
     other = write(tmp_path / "gold.tsv", [["x1", "a", "sports"], ["x2", "b", "politics"]])
     recipe["data"]["targets"] |= {"fr": {"pool_gold": {"path": str(other)}}}

@@ -43,11 +43,11 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     """
     name = str(folder.resolve())
     refuse_pickle(name)
-    config = AutoConfig.from_pretrained(name)
+    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     classes = list(label_names(config))
     if len(classes) < 2:
         raise BadInput(f"{folder}: a classifier has two or more classes; found {classes}")
-    longest = longest_input(config, AutoTokenizer.from_pretrained(name))
+    longest = longest_input(config, AutoTokenizer.from_pretrained(name, trust_remote_code=False))
     section = Model(name=name, max_length=longest)
     accelerator = train.accelerator(section.precision)
     model = load(section, classes, fine_tuned=True, autocast=accelerator.autocast)

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -45,6 +46,9 @@ def accelerator(
     precision: str, folder: Path | None = None, trackers: Sequence[str] = ()
 ) -> Accelerator:
     """Device and precision of a run: bf16 under `auto` only where the hardware computes in it."""
+    for name in trackers:
+        if find_spec(name) is None:
+            raise BadInput(f"trackers: {name!r} is not installed; pip install {name}")
     bf16 = precision == "bf16" or (precision == "auto" and _has_bf16())
     AcceleratorState._reset_state()  # a process may run several recipes of several precisions
     return Accelerator(

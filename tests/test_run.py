@@ -4,6 +4,8 @@ import copy
 import json
 import math
 import shutil
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -321,6 +323,43 @@ def test_a_tracker_writes_into_the_run_folder(recipe, tmp_path):
     recipe |= {"trackers": ["tensorboard"], "contrastive": None, "self_training": None}
     report = conlst.run(recipe, out=tmp_path / "run")
     assert list(report.folder.rglob("events.out.tfevents.*"))
+
+
+# The command
+
+
+def test_the_command_goes_the_whole_way(recipe, tmp_path, files):
+    """Piped, it is quiet but for the table; what it leaves answers."""
+    recipe["self_training"]["iterations"] = 1
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+
+    def command(*args):
+        line = [sys.executable, "-m", "conlst", *map(str, args)]
+        return subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+
+    ran = command("run", "recipe.json", "--set", "seed=21")
+    assert ran.returncode == 0, ran.stderr
+    assert "self-training 1" in ran.stdout
+    assert "runs/tiny/report.md" in ran.stdout.replace("\n", "")
+    assert all(line.startswith("warning: ") for line in ran.stderr.splitlines()), ran.stderr
+    report = json.loads((tmp_path / "runs/tiny/report.json").read_text())
+    assert report["seed"] == 21
+
+    again = command("run", "recipe.json", "--set", "seed=21")
+    assert again.stdout == ran.stdout
+
+    other = command("run", "recipe.json")
+    assert other.returncode == 2
+    assert "another recipe; they differ in seed" in other.stderr
+    assert "Traceback" not in other.stderr
+
+    said = command("predict", "runs/tiny/model", files / "test.sw.tsv")
+    lines = [json.loads(line) for line in said.stdout.splitlines()]
+    table = pq.read_table(tmp_path / "runs/tiny/predictions/self_training-1.parquet").to_pylist()
+    mine = {row["id"]: row["probabilities"] for row in table if row["language"] == "sw"}
+    assert len(lines) == len(mine) == 20
+    for line in lines:
+        assert list(line["probabilities"].values()) == pytest.approx(mine[line["id"]], abs=0.02)
 
 
 # Trouble

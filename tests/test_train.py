@@ -113,6 +113,12 @@ def test_a_loss_that_is_no_number_stops_the_run_and_says_where(model):
         optimise(model, [[torch.arange(1)]], broken, how(), tools(), "stage 1")
 
 
+def test_a_tracker_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr("conlst.train.find_spec", lambda name: None)
+    with pytest.raises(BadInput, match="'wandb' is not installed; pip install wandb"):
+        accelerator("fp32", trackers=["wandb"])
+
+
 def test_chance_depends_on_seed_and_name_alone():
     def draw(*names):
         return torch.rand(3, generator=generator_for(*names)).tolist()

@@ -132,6 +132,7 @@ def optimise(
             advance(1)
             after_step(number)
     model.eval()
+    tools.accelerator.free_memory()  # it would keep every stage's optimiser, moments and all
     return {name: float(value) / max(len(batches), 1) for name, value in sums.items()}
 
 

@@ -18,6 +18,9 @@ from conlst.train import Tools, accelerator, generator_for
 from tests.conftest import TOPICS, excerpt
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:fewer than K")  # the pool is tiny
+
+
 def opinionated(folder):
     """An untrained model, its last layer centred and scaled: it predicts every class."""
     torch.manual_seed(0)

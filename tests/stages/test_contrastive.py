@@ -17,7 +17,6 @@ from conlst.stages.material import Source, target_of
 from conlst.train import Tools, accelerator, generator_for
 from tests.conftest import TOPICS, excerpt
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:fewer than K")  # the pool is tiny
 
 

@@ -29,14 +29,22 @@ def accuracy(results: list[Result]) -> str:
     seeds = ", ".join(str(r["seed"]) for r in results)
     head = ["stage", *languages, "targets", "seeds"]
     lines = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
+    whole = results[0]["stages"][0]["average_targets"]["over"]
     for name in names:
         found = [stage for r in results for stage in r["stages"] if stage["name"] == name]
         sound = {code: [_sound(stage["languages"][code]) for stage in found] for code in languages}
         cells = [_spread(values) for values in sound.values()]
-        average = _spread([stage["average_targets"]["accuracy"] for stage in found])
+        average = _spread([_average(stage, whole) for stage in found])
         lines.append(_row([name, *cells, average, str(len(found))]))
     setting = results[0]["setting"]
     return "\n".join(lines) + f"\n\nSeeds {seeds}; {setting}; mean and standard deviation, in %."
+
+
+def _average(stage: Result, whole: list[str]) -> float | None:
+    """The average over the targets, if all of them are there and none collapsed."""
+    average = stage["average_targets"]
+    sound = average["over"] == whole and not average["collapsed"]
+    return average["accuracy"] if sound else None
 
 
 def _sound(cell: Result) -> float | None:

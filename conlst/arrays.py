@@ -27,6 +27,8 @@ class Rows:
     pairs: Sequence[str] | None
     """The second text (an NLI hypothesis), or None for single texts."""
     languages: Sequence[str]
+    numbered: bool = False
+    """Row numbers stand in for ids: that they recur elsewhere says nothing."""
 
     def __post_init__(self) -> None:
         n = len(self.texts)
@@ -46,6 +48,7 @@ class Rows:
             [self.texts[i] for i in index],
             None if self.pairs is None else [self.pairs[i] for i in index],
             [self.languages[i] for i in index],
+            self.numbered,
         )
 
     def joined(self, other: "Rows") -> "Rows":
@@ -57,6 +60,7 @@ class Rows:
             [*self.texts, *other.texts],
             pairs,
             [*self.languages, *other.languages],
+            self.numbered or other.numbered,
         )
 
 

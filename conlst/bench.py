@@ -41,6 +41,8 @@ class Bench:
     """Source rows with their labels, on which a collapse shows."""
     pools: dict[str, Tokens]
     tests: dict[str, Tokens]
+    logged: int = 0
+    """Steps that trackers were told of: theirs must not run backwards from stage to stage."""
     weights: str = PRETRAINED
     """Whose weights the model holds: a stage's folder in the run folder, or `PRETRAINED`."""
     seen: dict[tuple[str, str], Encoded] = field(default_factory=dict)
@@ -50,10 +52,10 @@ class Bench:
     def classes(self) -> tuple[str, ...]:
         return self.source.classes
 
-    def tools(self, *names: object) -> Tools:
+    def tools(self, folder: str, name: str) -> Tools:
         """Device, voice and the chance that belongs to the stage of that name."""
-        generator = generator_for(self.recipe.seed, *names)
-        return Tools(self.accelerator, generator, self.progress)
+        generator = generator_for(self.recipe.seed, *filter(None, (folder, name)))
+        return Tools(self.accelerator, generator, self.progress, f"{folder}{name}", self.logged)
 
     def go_to(self, place: str) -> None:
         """Put the weights of a finished stage, or the pretrained ones, into the model."""
@@ -128,7 +130,8 @@ def bench(
     model = untrained(recipe, classes, computer)
     progress.say("tokenising")
     labelled = texts.dev or texts.source
-    some = torch.arange(min(len(labelled.rows), WATCHED_ROWS))
+    order = torch.randperm(len(labelled.rows), generator=generator_for(recipe.seed, "watched"))
+    some = order[:WATCHED_ROWS].sort().values  # a file may be sorted by label
     return Bench(
         recipe,
         folder,

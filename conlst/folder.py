@@ -62,11 +62,15 @@ class RunFolder:
         """The object in a file, or None where there is no such file."""
         try:
             value = json.loads((self.path / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # what cannot be there either is said when it is written
+        except OSError as error:
+            raise BadInput(f"{self.path / name}: cannot be read: {error.strerror}") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise BadInput(f"{self.path / name}: not JSON: {error}") from None
-        return dict(value)
+        if not isinstance(value, dict):
+            raise BadInput(f"{self.path / name}: holds a {type(value).__name__}, not an object")
+        return value
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         self.write_text(

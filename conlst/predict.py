@@ -43,12 +43,17 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     """
     name = str(folder.resolve())
     refuse_pickle(name)
-    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    try:
+        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise BadInput(f"model {name!r} cannot be loaded: {first}") from error
     classes = list(label_names(config))
     if len(classes) < 2:
         raise BadInput(f"{folder}: a classifier has two or more classes; found {classes}")
-    longest = longest_input(config, AutoTokenizer.from_pretrained(name, trust_remote_code=False))
-    section = Model(name=name, max_length=longest)
+    longest = longest_input(config, tokenizer)
+    section = Model(name=name, max_length=min(longest, 8192))
     accelerator = train.accelerator(section.precision)
     model = load(section, classes, fine_tuned=True, autocast=accelerator.autocast)
     model = model.to(accelerator.device)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
 from conlst import recipe as recipes
-from conlst.arrays import Pool
+from conlst.arrays import Pool, Selection
 from conlst.bench import PRETRAINED, Bench, bench, environment
+from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.model import Encoded, load
 from conlst.predict import label
@@ -26,11 +28,17 @@ from conlst.report.card import card
 from conlst.report.gold import check
 from conlst.report.markdown import markdown
 from conlst.stages import contrastive, self_training, source
-from conlst.stages.collapse import symptoms
+from conlst.stages.collapse import (
+    ONE_CLASS,
+    effective_classes,
+    pool_symptoms,
+    source_symptoms,
+)
 from conlst.stages.material import Target
 from conlst.texts import facts, read_texts
 from conlst.train import Tools, accelerator
 
+pc: Any = pyarrow.compute
 CURVE_ROWS = 500
 """Pool rows a language that are labelled for a point of the stage-1 curve."""
 SOURCE = "checkpoints/source"
@@ -120,12 +128,35 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
         progress.say(note)
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
     ready = bench(recipe, folder, progress, texts, computer)
+    told, around = facts(recipe, texts), environment(computer)
+    _same_as_before(folder, told, around, progress)
     folder.start(recipe.model_dump(mode="json"))
     if recipe.trackers:
         computer.init_trackers(recipe.name)
-    folder.write_json("data.json", facts(recipe, texts))
-    folder.write_json("environment.json", environment(computer))
+    folder.write_json("data.json", told)
+    folder.write_json("environment.json", around)
     return ready
+
+
+def _same_as_before(
+    folder: RunFolder, told: dict[str, Any], around: dict[str, Any], progress: Progress
+) -> None:
+    """A run that is taken up goes on with the very data it began with.
+
+    Raises:
+        BadInput: a file was changed since; its place in the recipe is named.
+    """
+    before = (folder.read_json("data.json") or told)["hashes"]
+    if changed := [name for name in told["hashes"] if told["hashes"][name] != before.get(name)]:
+        raise BadInput(
+            f"{folder.path}: the run began with other data; changed since: {', '.join(changed)}; "
+            "start anew with another --out, or put the files back"
+        )
+    if (folder.read_json("environment.json") or around) != around:
+        progress.warn(
+            f"{folder.path} was begun with other versions, threads or device: its figures may "
+            "differ in the last digits from those of an undisturbed run"
+        )
 
 
 def _source(bench: Bench) -> None:
@@ -134,7 +165,7 @@ def _source(bench: Bench) -> None:
         bench.progress.say("the source stage is there: going on after it")
         return
     stage, start = bench.recipe.source, time.perf_counter()
-    tools = bench.tools("source")
+    tools = bench.tools("", "source")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if stage.checkpoint:
@@ -151,7 +182,15 @@ def _take_over(bench: Bench, checkpoint: str) -> None:
     changes = {"name": checkpoint, "revision": None}
     section = bench.recipe.model.model_copy(update=changes)
     tuned = load(section, bench.classes, fine_tuned=True)
-    bench.model.network.load_state_dict(tuned.network.state_dict())
+    try:
+        if tuned.tokenizer.get_vocab() != bench.model.tokenizer.get_vocab():
+            raise RuntimeError("they have different vocabularies")
+        bench.model.network.load_state_dict(tuned.network.state_dict())
+    except RuntimeError as error:
+        raise BadInput(
+            f"source.checkpoint {checkpoint!r} is not a fine-tuned model.name "
+            f"({bench.recipe.model.name!r}): {str(error)[:200]}"
+        ) from None
 
 
 def _adapt(bench: Bench, lineage: Lineage) -> None:
@@ -183,8 +222,22 @@ def _step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str
             told, columns = _contrastive(bench, lineage, target, pool, tools)
         else:
             iteration = int(name.rpartition("-")[2])
-            told, columns = _self_training(bench, target, replace(pool, round=iteration), tools)
+            previous = _previous(bench, lineage, iteration)
+            pool = replace(pool, round=iteration, previous=previous)
+            told, columns = _self_training(bench, target, pool, tools)
     return _close(bench, lineage, name, told, columns, caught, start)
+
+
+def _previous(bench: Bench, lineage: Lineage, iteration: int) -> Selection | None:
+    """What the iteration before selected, by its file; of a soft target the largest class."""
+    if iteration == 1:
+        return None
+    name = f"pseudo_labels/{lineage.folder}self_training-{iteration - 1}.parquet"
+    table = pq.read_table(bench.folder.path / name)
+    label, weight = (torch.tensor(table[c].to_pylist()) for c in ("label", "weight"))
+    index = (label >= 0).nonzero().flatten()
+    one_hot = torch.nn.functional.one_hot(label[index].long(), len(bench.classes)).float()
+    return Selection(index, one_hot, weight[index])
 
 
 def _starting_point(recipe: Recipe, lineage: Lineage, name: str, before: str) -> str:
@@ -269,6 +322,7 @@ def _close(
     messages = list(dict.fromkeys(str(warning.message) for warning in caught))
     for message in messages:
         bench.progress.warn(f"{lineage.folder}{name}: {message}")
+    pools = None
     if lineage.adapted:
         pools = bench.label_pools(lineage.adapted, place)
         table = _table(bench.texts.pools, lineage.adapted, pools, columns)
@@ -279,6 +333,8 @@ def _close(
         bench.folder.write_table(f"predictions/{lineage.folder}{name}.parquet", table)
     watched = bench.source_accuracy()
     bench.model.take_counts()
+    if name == "source" and pools is not None:
+        messages += _one_class(bench, lineage, pools)
     record = {
         "name": name,
         "language": lineage.language,
@@ -298,20 +354,37 @@ def _close(
 
     bench.folder.write_folder(place, fill)  # last: the record says that the stage is whole
     bench.folder.event("stage", name=name, language=lineage.language, seconds=record["seconds"])
-    bench.accelerator.log({f"{name}/source_dev": watched})
+    bench.logged += told.get("steps", 0)
+    bench.accelerator.log({f"{lineage.folder}{name}/source_dev": watched}, step=bench.logged)
     return record
 
 
+def _one_class(bench: Bench, lineage: Lineage, pools: Encoded) -> list[str]:
+    """A source model that takes all of a pool for one class gives nothing to adapt with."""
+    said = pools.logits.argmax(1).split([len(bench.pools[code]) for code in lineage.adapted])
+    told = [
+        f"the source model takes nearly all {code} rows for one class: it may not have learnt the "
+        "task (too large a learning_rate, too few epochs), and pseudo-labels will not mend that"
+        for code, labels in zip(lineage.adapted, said, strict=True)
+        if effective_classes(labels, len(bench.classes)) < ONE_CLASS
+    ]
+    for text in told:
+        bench.progress.warn(text)
+    return told
+
+
 def _collapse(bench: Bench, lineage: Lineage, place: str, watched: float) -> list[str]:
-    """Compare with what the source stage left, by its own files."""
+    """Compare with what the source stage left, by its own files, language by language."""
     first = bench.folder.read_json(f"{SOURCE}/record.json")
     assert first is not None
     table = pq.read_table(bench.folder.path / "pseudo_labels/source.parquet")
-    mine = pa.compute.is_in(table["language"], value_set=pa.array(lineage.adapted))
-    probs = torch.tensor(table.filter(mine)["probabilities"].to_pylist())
-    after = bench.label_pools(lineage.adapted, place).logits.argmax(1)
-    C = len(bench.classes)
-    return symptoms(probs.argmax(1), after, C, first["source_dev"], watched)
+    C, told = len(bench.classes), []
+    for code in lineage.adapted:
+        mine = table.filter(pc.equal(table["language"], code))
+        before = torch.tensor(mine["probabilities"].to_pylist()).argmax(1)
+        after = bench.label_pools([code], place).logits.argmax(1)
+        told += [f"{code}: {why}" for why in pool_symptoms(before, after, C)]
+    return told + source_symptoms(first["source_dev"], watched)
 
 
 def _table(rows: Mapping[str, Any], languages: list[str], said: Encoded, more: Columns) -> pa.Table:
@@ -335,7 +408,8 @@ def _finish(bench: Bench) -> Report:
     for lineage in _lineages(recipe) or [Lineage([], [])]:
         last = _last_sound(bench, lineage)
         bench.go_to(last)
-        text = card(report, recipe, lineage.adapted, Path(last).name)
+        pairs = bench.texts.source.rows.pairs is not None
+        text = card(report, recipe, lineage.adapted, Path(last).name, pairs=pairs)
 
         def fill(path: Path, text: str = text) -> None:
             bench.model.export(path)

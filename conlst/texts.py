@@ -5,6 +5,7 @@ from typing import Any
 
 from conlst.arrays import Rows
 from conlst.data import Labelled, content_hash, read_labelled, read_rows
+from conlst.errors import BadInput
 from conlst.recipe import Recipe
 
 
@@ -36,6 +37,7 @@ def read_texts(recipe: Recipe) -> Texts:
         dev = read_labelled(
             data.source.dev, language, classes=source.classes, where=where, every_class=False
         )
+        _same_shape(dev.rows, source.rows, where)
     pools: dict[str, Rows] = {}
     tests: dict[str, Rows] = {}
     for code, target in data.targets.items():
@@ -46,27 +48,40 @@ def read_texts(recipe: Recipe) -> Texts:
             if file:
                 where = f"data.targets.{code}.{kind}"
                 rows[code], said = read_rows(file, code, where=where)
+                _same_shape(rows[code], source.rows, where)
                 notes += said if kind == "unlabelled" else []
     return Texts(source, dev, pools, tests, notes)
 
 
+def _same_shape(rows: Rows, source: Rows, where: str) -> None:
+    if (rows.pairs is None) == (source.pairs is None):
+        return
+    found, wanted = ("pairs", "single texts") if rows.pairs else ("single texts", "pairs")
+    raise BadInput(
+        f"{where}: holds {found}, but data.source.train holds {wanted}; name the columns 'text' "
+        "and 'pair' (or no 'pair') alike in both"
+    )
+
+
 def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
     """What the report says of the data: sizes, overlaps, hashes."""
-    numbered = _are_row_numbers(texts.source.rows)
     train_ids = set(texts.source.rows.ids)
     languages = {}
     for code in recipe.data.targets:
         pool, test = texts.pools.get(code), texts.tests.get(code)
+        named = pool and not (pool.numbered or texts.source.rows.numbered)
         languages[code] = {
             "pool": len(pool) if pool else 0,
             "test": len(test) if test else None,
             "test_in_pool": _share(_texts(test), set(_texts(pool))) if test and pool else None,
-            "ids_in_source": _share(list(pool.ids), train_ids) if pool and not numbered else None,
+            "ids_in_source": _share(list(pool.ids), train_ids) if pool and named else None,
         }
     files = {"source.train": recipe.data.source.train}
+    files |= {"source.dev": recipe.data.source.dev} if recipe.data.source.dev else {}
     for code, target in recipe.data.targets.items():
         files |= {f"{code}.unlabelled": target.unlabelled} if target.unlabelled else {}
         files |= {f"{code}.test": target.test} if target.test else {}
+        files |= {f"{code}.pool_gold": target.pool_gold} if target.pool_gold else {}
     return {
         "classes": list(texts.source.classes),
         "source_rows": len(texts.source.rows),
@@ -74,11 +89,6 @@ def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
         "languages": languages,
         "hashes": {name: content_hash(file) for name, file in files.items()},
     }
-
-
-def _are_row_numbers(rows: Rows) -> bool:
-    """Row numbers stand in where there is no id column; that they recur says nothing."""
-    return rows.ids[0] == "0" and rows.ids[-1] == str(len(rows) - 1)
 
 
 def _texts(rows: Rows | None) -> list[tuple[str, str]]:

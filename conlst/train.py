@@ -26,6 +26,10 @@ class Tools:
     accelerator: Accelerator
     generator: torch.Generator
     progress: Progress
+    name: str = ""
+    """What trackers file the stage under."""
+    first_step: int = 0
+    """Steps that were tracked before it."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,8 @@ def optimise(
             if number % 50 == 0 or number == len(batches):
                 _refuse_nan(sums, what, number)
             if tools.accelerator.trackers and number % 10 == 0:
-                means = {f"{what}/{term.name}": float(term.mean()) for term in terms}
-                tools.accelerator.log(means, step=number)
+                means = {f"{tools.name}/{term.name}": float(term.mean()) for term in terms}
+                tools.accelerator.log(means, step=tools.first_step + number)
             advance(1)
             after_step(number)
     model.eval()

@@ -17,12 +17,15 @@ if not BENCHMARKS.is_dir():
 from benchmarks import tables, xnli  # noqa: E402
 
 
-def result(seed, *accuracies, collapse=()):
-    languages = {"fr": {"accuracy": accuracies[0], "collapse": list(collapse)}}
-    stages = [
-        {"name": "source", "languages": languages, "average_targets": {"accuracy": accuracies[0]}}
-    ]
-    return {"seed": seed, "setting": "inductive", "languages": ["fr"], "stages": stages}
+def result(seed, accuracy, collapse=()):
+    cell = {"accuracy": accuracy, "collapse": list(collapse)}
+    over = {"over": ["fr"], "collapsed": ["fr"] if collapse else []}
+    stage = {
+        "name": "source",
+        "languages": {"fr": cell},
+        "average_targets": {"accuracy": accuracy, **over},
+    }
+    return {"seed": seed, "setting": "inductive", "languages": ["fr"], "stages": [stage]}
 
 
 def test_a_cell_is_mean_and_spread_over_seeds():
@@ -35,7 +38,7 @@ def test_a_cell_is_mean_and_spread_over_seeds():
 
 def test_a_collapsed_cell_is_left_out_and_said():
     text = tables.accuracy([result(1, 0.4), result(2, 0.9, collapse=["one class"])])
-    assert "| source | 40.0 (1 of 2) |" in text
+    assert "| source | 40.0 (1 of 2) | 40.0 (1 of 2) | 2 |" in text
 
 
 def test_a_cell_that_nobody_measured_is_empty():

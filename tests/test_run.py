@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 import conlst
+from conlst import runner
 from conlst.errors import BadInput
 from conlst.progress import Progress
-from tests.conftest import TOPICS, excerpt, write
+from tests.conftest import MINI, TOPICS, excerpt, write
 
 pytestmark = pytest.mark.filterwarnings("ignore::conlst.errors.ConlstWarning")
 STAGES = ["source", "contrastive", "self_training-1", "self_training-2"]
@@ -415,6 +416,64 @@ def test_a_run_that_could_not_begin_leaves_no_folder(recipe, tmp_path):
     with pytest.raises(BadInput, match="there is no file"):
         conlst.run(recipe, out=tmp_path / "run", edits=wrong)
     assert not (tmp_path / "run").exists()
+
+
+def test_data_that_changed_since_the_run_began_is_refused(recipe, tmp_path, files):
+    shutil.copytree(files, tmp_path / "files")
+    raw = json.loads(json.dumps(recipe).replace(str(files), str(tmp_path / "files")))
+    with pytest.raises(KeyboardInterrupt):
+        conlst.run(raw, out=tmp_path / "run", progress=Stop("stage 1"))
+    write(tmp_path / "files/pool.sw.tsv", excerpt("pool.sw", 21))
+    with pytest.raises(BadInput, match=r"other data; changed since: sw.unlabelled, sw.pool_gold"):
+        conlst.run(raw, out=tmp_path / "run")
+
+
+def test_single_texts_beside_pairs_are_refused_before_training(recipe, tmp_path, files):
+    pairs = [[i, text, "x", label] for i, text, label in excerpt("pool.fr", 9)]
+    mixed = write(tmp_path / "fr.tsv", pairs, "id\tpremise\thypothesis\tlabel")
+    recipe["data"]["targets"] |= {"fr": {"unlabelled": {"path": str(mixed)}, "pool_gold": None}}
+    with pytest.raises(BadInput, match=r"data.targets.fr.unlabelled: holds pairs, but .* single"):
+        conlst.run(recipe, out=tmp_path / "run")
+
+
+def test_one_language_that_collapses_is_seen_among_others(recipe, tmp_path, monkeypatch):
+    kept = runner.pool_symptoms
+    seen = []
+
+    def watch(before, after, classes):
+        seen.append(len(before))
+        return kept(before, torch.zeros_like(after), classes) if len(seen) == 2 else []
+
+    monkeypatch.setattr(runner, "pool_symptoms", watch)
+    report = conlst.run(recipe, out=tmp_path / "run")
+    assert seen == [24, 24]
+    (why,) = report.data["stages"][1]["languages"]["sw"]["collapse"]
+    assert why.startswith("sw: predictions fell")
+
+
+def test_a_selector_sees_what_the_iteration_before_selected(recipe, tmp_path, monkeypatch):
+    seen = []
+    kept = runner.self_training.train
+
+    def watch(stage, model, source, target, pool, tools):
+        seen.append((pool.round, pool.previous))
+        out = kept(stage, model, source, target, pool, tools)
+        seen.append(out.selection)
+        return out
+
+    monkeypatch.setattr(runner.self_training, "train", watch)
+    conlst.run(recipe, out=tmp_path / "run")
+    (first, nothing), selected, (second, previous), _ = seen
+    assert (first, nothing, second) == (1, None, 2)
+    assert torch.equal(previous.index, selected.index)
+    assert torch.equal(previous.target_KC, selected.target_KC)
+
+
+def test_a_checkpoint_of_another_encoder_is_refused(recipe, done, tmp_path):
+    recipe["source"] = {"checkpoint": str(done[0].folder / "model")}
+    recipe["model"]["name"] = str(MINI)
+    with pytest.raises(BadInput, match=r"source.checkpoint .* is not a fine-tuned model.name"):
+        conlst.run(recipe, out=tmp_path / "run")
 
 
 def test_a_file_cannot_be_a_run_folder(recipe, tmp_path):

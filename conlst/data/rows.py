@@ -81,7 +81,7 @@ def read_rows(file: File, language: str, *, where: str) -> tuple[Rows, list[str]
     table = _with_text(_table(source, columns, ("id", "text", "pair")), source.place, notes)
     _refuse_missing_ids(table, source.place)
     _refuse_twins(table, source.place)
-    return _rows(table, language), notes
+    return _rows(table, language, columns), notes
 
 
 def read_labelled(
@@ -125,7 +125,7 @@ def read_labelled(
     empty = [name for code, name in enumerate(names) if code not in present]
     if every_class and empty:
         raise BadInput(f"{source.place}: empty class: no row is labelled {listed(empty)}")
-    return Labelled(_rows(table, language), torch.from_numpy(codes), names, notes)
+    return Labelled(_rows(table, language, columns), torch.from_numpy(codes), names, notes)
 
 
 def read_gold(file: File, *, classes: Sequence[str], where: str) -> Gold:
@@ -342,9 +342,10 @@ def _refuse_twins(table: pa.Table, place: str) -> None:
         )
 
 
-def _rows(table: pa.Table, language: str) -> Rows:
+def _rows(table: pa.Table, language: str, columns: Columns) -> Rows:
     pairs = _list(table["pair"]) if "pair" in table.column_names else None
-    return Rows(_list(table["id"]), _list(table["text"]), pairs, [language] * len(table))
+    ids, texts = _list(table["id"]), _list(table["text"])
+    return Rows(ids, texts, pairs, [language] * len(table), numbered=columns.id is None)
 
 
 def _list(column: Column) -> list[str]:

@@ -7,7 +7,9 @@ from conlst.recipe import Recipe
 from conlst.report.words import headline, inert, percent, stage_name
 
 
-def card(report: dict[str, Any], recipe: Recipe, adapted: list[str], stage: str) -> str:
+def card(
+    report: dict[str, Any], recipe: Recipe, adapted: list[str], stage: str, *, pairs: bool
+) -> str:
     """A model folder's README.md: what it is, how it was made, how well it does, how to use it.
 
     Args:
@@ -15,6 +17,7 @@ def card(report: dict[str, Any], recipe: Recipe, adapted: list[str], stage: str)
         recipe: the run's.
         adapted: the languages this very model was adapted to.
         stage: the stage whose weights these are.
+        pairs: it classifies pairs of texts.
     """
     languages = list(dict.fromkeys([recipe.data.source.language, *adapted]))
     parts = [
@@ -40,7 +43,7 @@ def card(report: dict[str, Any], recipe: Recipe, adapted: list[str], stage: str)
         "```python",
         "from transformers import pipeline",
         'classify = pipeline("text-classification", "path/to/this/folder")',
-        *(_pair() if "pair" in _roles(recipe) else ['classify("...")']),
+        'classify({"text": "...", "text_pair": "..."})' if pairs else 'classify("...")',
         "```",
         "",
         "The licences of the base model and of the data hold for this model too.",
@@ -52,14 +55,6 @@ def _base(recipe: Recipe) -> str:
     """A hub name; of a local folder only its last part, since the rest is nobody's business."""
     name = recipe.model.name
     return inert(name.rstrip("/").rpartition("/")[2] if name.startswith((".", "/")) else name)
-
-
-def _roles(recipe: Recipe) -> set[str]:
-    return {role for role, name in recipe.data.source.train.columns if name}
-
-
-def _pair() -> list[str]:
-    return ['classify({"text": "...", "text_pair": "..."})']
 
 
 def _accuracies(report: dict[str, Any], adapted: list[str], stage: str) -> list[str]:

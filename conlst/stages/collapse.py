@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
-PERPLEXITY_LEFT = 0.5
-"""A stage that halves the effective number of predicted classes is taken for a collapse."""
+VARIETY_LEFT = 0.5
+"""A stage that halves the effective number of predicted classes beyond the first has collapsed."""
+ONE_CLASS = 1.05
+"""So has one that leaves hardly more than a single class where there was more before."""
 SOURCE_LOST = 0.15
 """So is one that loses more than this in accuracy on the source, where labels are known."""
 
@@ -20,29 +22,27 @@ def effective_classes(label: Tensor, classes: int) -> float:
     return float(torch.special.entr(share).sum().exp())
 
 
-def symptoms(
-    before: Tensor, after: Tensor, classes: int, source_before: float, source_after: float
-) -> list[str]:
-    """Why a stage counts as a collapse; empty when it does not.
+def pool_symptoms(before: Tensor, after: Tensor, classes: int) -> list[str]:
+    """Why a language's pool counts as collapsed; empty when it does not.
 
     Args:
-        before: int64[N], pool labels when the source stage ended.
+        before: int64[N], its labels when the source stage ended.
         after: int64[N], the same rows now.
         classes: C.
-        source_before: accuracy on held-out (or else training) source rows, then.
-        source_after: the same, now.
     """
-    told = []
     was, now = effective_classes(before, classes), effective_classes(after, classes)
-    if now < PERPLEXITY_LEFT * was:
-        largest = torch.bincount(after, minlength=classes).max() / max(len(after), 1)
-        told.append(
-            f"predictions fell from {was:.1f} to {now:.1f} effective classes of {classes} "
-            f"(one class now takes {100 * float(largest):.0f} % of the pool)"
-        )
-    if source_after < source_before - SOURCE_LOST:
-        told.append(
-            f"accuracy on the source fell from {100 * source_before:.1f} "
-            f"to {100 * source_after:.1f} %"
-        )
-    return told
+    less = now - 1 < VARIETY_LEFT * (was - 1) or now < ONE_CLASS
+    if was < ONE_CLASS or not less:  # what was one class before did not collapse here
+        return []
+    largest = torch.bincount(after, minlength=classes).max() / max(len(after), 1)
+    return [
+        f"predictions fell from {was:.1f} to {now:.1f} effective classes of {classes} "
+        f"(one class now takes {100 * float(largest):.0f} % of the pool)"
+    ]
+
+
+def source_symptoms(before: float, after: float) -> list[str]:
+    """Why the loss of accuracy on watched source rows counts as a collapse; empty when not."""
+    if after >= before - SOURCE_LOST:
+        return []
+    return [f"accuracy on the source fell from {100 * before:.1f} to {100 * after:.1f} %"]

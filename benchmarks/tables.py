@@ -1,4 +1,4 @@
-"""The tables of README.md, made from the result files and from nothing else."""
+"""The tables of the READMEs, made from the result files and from nothing else."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,18 @@ Result = dict[str, Any]
 
 
 def write() -> None:
-    """Put each study's table between its markers in README.md."""
-    readme = HERE / "README.md"
-    text = readme.read_text(encoding="utf-8")
+    """Put each study's table between its markers, here and in the README at the root."""
     for study in ("xnli-mini",):
         results = [json.loads(p.read_text()) for p in sorted((HERE / "results").glob(f"{study}-*"))]
-        before, _, rest = text.partition(f"<!-- {study} -->")
-        _, _, after = rest.partition(f"<!-- /{study} -->")
         table = accuracy(results) if results else "No result file is there."
-        text = f"{before}<!-- {study} -->\n{table}\n<!-- /{study} -->{after}"
-    readme.write_text(text, encoding="utf-8")
+        for readme in (HERE / "README.md", HERE.parent / "README.md"):
+            before, opening, rest = readme.read_text(encoding="utf-8").partition(
+                f"<!-- {study} -->"
+            )
+            _, closing, after = rest.partition(f"<!-- /{study} -->")
+            if opening and closing:
+                text = f"{before}{opening}\n{table}\n{closing}{after}"
+                readme.write_text(text, encoding="utf-8")
 
 
 def accuracy(results: list[Result]) -> str:

@@ -139,7 +139,7 @@ def bench(
         computer,
         model,
         texts,
-        Source(model.tokenise(texts.source.rows), texts.source.label, classes),
+        Source(texts.source.rows, model.tokenise(texts.source.rows), texts.source.label, classes),
         (model.tokenise(labelled.rows.take(some.tolist())), labelled.label[some]),
         {code: model.tokenise(rows) for code, rows in texts.pools.items()},
         {code: model.tokenise(rows) for code, rows in texts.tests.items()},

@@ -256,6 +256,11 @@ def test_a_target_may_be_the_source_language_and_may_have_no_gold(recipe, files,
         {"contrastive": {"loss": {"type": "contrastive_negative", "form": "literal"}}},
         {"contrastive": {"negatives": {"type": "uniform", "count": 4, "share": "anchor"}}},
         {"self_training": {"reinit": "pretrained", "epochs": 6, "learning_rate": 3e-3}},
+        {
+            "source": {
+                "augment": {"type": "one_of", "choices": [{"type": "masking"}, {"type": "mixup"}]}
+            }
+        },
         {"self_training": {"reinit": "source", "augment": {"type": "mixup"}}},
         {
             "self_training": {

@@ -7,7 +7,8 @@ from conlst.registry import Strategy
 def misfits(recipe: Recipe) -> list[str]:
     """Each part that is not given what it needs, with its path in the recipe."""
     given_where: list[tuple[str, Strategy | None, set[str]]] = [
-        ("source.loss", recipe.source.loss, {"target"})
+        ("source.augment", recipe.source.augment, set()),
+        ("source.loss", recipe.source.loss, {"target"}),
     ]
     faults = _nothing_to_adapt_to(recipe)
     if stage := recipe.contrastive:

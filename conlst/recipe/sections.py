@@ -132,6 +132,9 @@ class SourceStage(Optimisation):
     )
     epochs: int = Field(3, ge=1)
     learning_rate: float = Field(2e-5, gt=0)
+    augment: Annotated[Augmenter, augmenters] | None = Field(
+        None, description="strong views of the source rows; null: the rows as they are"
+    )
     loss: Annotated[Loss, losses] = Field(default_factory=lambda: losses["cross_entropy"]())
 
 

@@ -13,6 +13,7 @@ from conlst.model import Encoded
 class Source:
     """Labelled rows of the source language."""
 
+    rows: Rows
     tokens: Tokens
     label: Tensor
     """int64[S]"""

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from conlst.arrays import Selection
-from conlst.augment import augmenters
+from conlst.augment import Augmenter, augmenters
 from conlst.errors import ConlstWarning
 from conlst.model import load
 from conlst.recipe import Model, SelfTrainingStage
 from conlst.stages import self_training
+from conlst.stages.views import Batch, strong_views
 from tests.conftest import TOPICS
 from tests.stages.test_contrastive import (  # noqa: F401  (fixtures)
     model,
@@ -34,8 +35,10 @@ def stage(**changes):
 
 
 def views(augment, model, target, selection, chosen):
-    g = torch.Generator().manual_seed(0)
-    return self_training._strong_views(augment, model, target, selection, chosen, g)
+    rows, aims = selection.index[chosen], selection.target_KC[chosen]
+    batch = Batch(target.rows, target.tokens, rows, aims)
+    out = strong_views(augment, model, batch, generator=torch.Generator().manual_seed(0))
+    return out.origin, out.logits, out.target
 
 
 def hard(pool, index):
@@ -123,3 +126,21 @@ def test_weights_count_in_the_loss(model, source, target, pool, monkeypatch):
     self_training.train(halved, model, source, target, pool, tools())
     target_term = next(term for term in seen if term.name == "target")
     assert torch.allclose(target_term.mean(), 0.5 * target_term.loss_B.mean())
+
+
+def test_an_augmenter_of_texts_gives_new_texts_with_the_targets_of_their_origins(
+    model, pool, target
+):
+    class Twice(Augmenter):
+        level = "rows"
+
+        def rows(self, rows, *, generator):
+            first = list(range(len(rows)))
+            return rows.take([*first, *first]), torch.tensor([*first, *first])
+
+    model.eval()
+    origin, logits, aims = views(Twice(), model, target, hard(pool, [2, 5]), torch.tensor([1, 0]))
+    own = model.encode(target.tokens, torch.tensor([5, 2, 5, 2])).logits
+    assert origin.tolist() == [0, 1, 0, 1]
+    assert torch.allclose(logits, own, atol=1e-6)
+    assert torch.equal(aims.argmax(1), pool.pseudo_label[[5, 2, 5, 2]])

@@ -20,6 +20,8 @@ from conlst.texts import Texts
 from conlst.tokens import joined
 from conlst.train import Tools, generator_for
 
+SOURCE = "checkpoints/source"
+"""Where the source stage is kept, in the run folder."""
 PRETRAINED = "pretrained"
 """Stands for the weights that no stage has touched."""
 WATCHED_ROWS = 1000
@@ -74,7 +76,7 @@ class Bench:
         Passes of stages before it are let go, except the source's, with which all are compared.
         """
         self.weights = place
-        self.seen = {key: out for key, out in self.seen.items() if key[0] == "checkpoints/source"}
+        self.seen = {key: out for key, out in self.seen.items() if key[0] == SOURCE}
 
     def label_pools(self, languages: list[str], place: str) -> Encoded:
         """The pools of `languages`, one after another, as the weights at `place` see them."""

@@ -109,7 +109,7 @@ class Classifier(nn.Module):
         return logits
 
     def project(self, features: Tensor) -> Tensor:
-        """H = theta_con(features), what the contrastive losses compare."""
+        """Contrastive outputs h = theta_con(features), which the losses of stage 1 compare."""
         projected: Tensor = self.contrastive(features)
         return projected
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from conlst import recipe as recipes
-from conlst.arrays import Pool, Selection
-from conlst.bench import PRETRAINED, Bench, bench, environment
+from conlst.arrays import Pool, Rows, Selection
+from conlst.bench import PRETRAINED, SOURCE, Bench, bench, environment
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.model import Encoded, load
@@ -41,7 +41,6 @@ from conlst.train import Tools, accelerator
 pc: Any = pyarrow.compute
 CURVE_ROWS = 500
 """Pool rows a language that are labelled for a point of the stage-1 curve."""
-SOURCE = "checkpoints/source"
 Columns = dict[str, Any]
 """Columns of a table, as pyarrow arrays."""
 
@@ -127,9 +126,9 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     for note in texts.notes:
         progress.say(note)
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
-    ready = bench(recipe, folder, progress, texts, computer)
     told, around = facts(recipe, texts), environment(computer)
     _same_as_before(folder, told, around, progress)
+    ready = bench(recipe, folder, progress, texts, computer)
     folder.start(recipe.model_dump(mode="json"))
     if recipe.trackers:
         computer.init_trackers(recipe.name)
@@ -278,7 +277,7 @@ def _spread(target: Target) -> Tensor:
     return torch.cat(parts)
 
 
-def _curve(curve: list[tuple[int, Tensor]], rows: Any) -> pa.Table:
+def _curve(curve: list[tuple[int, Tensor]], rows: Rows) -> pa.Table:
     return pa.table(
         {
             "step": pa.array([step for step, _ in curve for _ in rows.ids], pa.int32()),
@@ -332,7 +331,6 @@ def _close(
         table = _table(bench.texts.tests, lineage.tested, said, {})
         bench.folder.write_table(f"predictions/{lineage.folder}{name}.parquet", table)
     watched = bench.source_accuracy()
-    bench.model.take_counts()
     if name == "source" and pools is not None:
         messages += _one_class(bench, lineage, pools)
     record = {
@@ -387,7 +385,9 @@ def _collapse(bench: Bench, lineage: Lineage, place: str, watched: float) -> lis
     return told + source_symptoms(first["source_dev"], watched)
 
 
-def _table(rows: Mapping[str, Any], languages: list[str], said: Encoded, more: Columns) -> pa.Table:
+def _table(
+    rows: Mapping[str, Rows], languages: list[str], said: Encoded, more: Columns
+) -> pa.Table:
     """Rows with the probabilities a model gives them; what is right is known only to the report."""
     probs = said.logits.softmax(1)
     N, C = probs.shape

@@ -115,7 +115,8 @@ def optimise(
         for number, batch in enumerate(batches, start=1):
             model.train()
             terms = terms_of(batch)
-            total = torch.stack([term.scale * term.mean() for term in terms]).sum()
+            means = {term.name: term.mean() for term in terms}
+            total = torch.stack([term.scale * means[term.name] for term in terms]).sum()
             # The last group may hold fewer batches: each group's gradient is its own mean.
             group = min(
                 how.accumulate, len(batches) - (number - 1) // how.accumulate * how.accumulate
@@ -126,13 +127,13 @@ def optimise(
                 optimizer.step()
                 schedule.step()
                 optimizer.zero_grad()
-            for term in terms:
-                sums[term.name] = sums.get(term.name, 0.0) + term.mean().detach()
+            for name, mean in means.items():
+                sums[name] = sums.get(name, 0.0) + mean.detach()
             if number % 50 == 0 or number == len(batches):
                 _refuse_nan(sums, what, number)
             if tools.accelerator.trackers and number % 10 == 0:
-                means = {f"{tools.name}/{term.name}": float(term.mean()) for term in terms}
-                tools.accelerator.log(means, step=tools.first_step + number)
+                told = {f"{tools.name}/{name}": float(mean) for name, mean in means.items()}
+                tools.accelerator.log(told, step=tools.first_step + number)
             advance(1)
             after_step(number)
     model.eval()

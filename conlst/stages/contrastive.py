@@ -94,7 +94,7 @@ def _views(
     stage: ContrastiveStage, model: Classifier, target: Target, rows: Tensor, complement: Tensor
 ) -> LossInput:
     """The anchors; for a loss that compares views, also under another dropout mask."""
-    if "views" not in stage.loss.needs:
+    if "views" not in stage.loss.all_needs():
         logits = model.encode(target.tokens, rows).logits
         return LossInput(logits=logits, complement=complement.to(logits.device))
     B = len(rows)

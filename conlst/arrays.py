@@ -112,6 +112,27 @@ class TokenBatch:
 
 
 @dataclass(frozen=True, eq=False)
+class Points:
+    """What an augmenter mixes or shakes inside the encoder: features, or the states of a layer."""
+
+    values: Tensor
+    """float[B, D] sentence features, or float[B, T, D] states of every token."""
+    target_BC: Tensor
+    """float[B, C]: rows sum to 1."""
+    language: Tensor
+    """int64[B]: index into the run's languages."""
+    attention_BT: Tensor | None = None
+    """int64[B, T], of states: 1 at tokens, 0 at padding."""
+    special_BT: Tensor | None = None
+    """bool[B, T], of states: class token, separators, padding."""
+    source: "Points | None" = None
+    """As many labelled source rows, for augmenters that need "source"; T is the same."""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, eq=False)
 class Selection:
     """The pool rows a selector trusts, what it takes them for and how much they count."""
 
@@ -150,6 +171,20 @@ class SourceView:
     """int64[S]: the source's own gold labels."""
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """What a part that learns or remembers is built for."""
+
+    classes: int
+    """C"""
+    features: int
+    """D"""
+    languages: tuple[str, ...]
+    """The run's languages, the source's first: `language` of pools and batches counts so."""
+    rows: int = 0
+    """N: rows of the pool it will be shown, by their place in it; 0 where there is no pool."""
+
+
 @dataclass(frozen=True, eq=False)
 class Pool:
     """Unlabelled target rows as the current model sees them. It never carries a gold label."""
@@ -157,7 +192,7 @@ class Pool:
     classes: tuple[str, ...]
     ids: Sequence[str]
     languages: tuple[str, ...]
-    """The languages in the pool; `language` counts through them."""
+    """The languages of the run, the source's first; not each need be in the pool."""
     language: Tensor
     """int64[N]: index into `languages`."""
     group: Tensor
@@ -171,8 +206,10 @@ class Pool:
     """bool[N]: who is confident, decided once a stage by `contrastive.confident`."""
     round: int = 0
     """The self-training iteration, from 1; 0 before."""
-    previous: Selection | None = None
-    """What the previous iteration selected."""
+    history: tuple[Selection, ...] = ()
+    """What the iterations before selected, from the first on; the parts of a batch have none."""
+    place: Tensor | None = None
+    """int64[N]: where the rows of a batch stand in the whole pool; None: this is the whole."""
     source: SourceView | None = None
 
     def __post_init__(self) -> None:
@@ -187,6 +224,7 @@ class Pool:
             self.language.shape == self.group.shape == (N,), "language and group must be int64[N]"
         )
         _check(self.confident is None or self.confident.shape == (N,), "confident must be bool[N]")
+        _check(self.place is None or self.place.shape == (N,), "place must be int64[N]")
         sums = self.probs_NC.sum(1)
         _check(
             torch.allclose(sums, torch.ones_like(sums), atol=1e-3),
@@ -195,6 +233,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def previous(self) -> Selection | None:
+        """What the iteration before selected."""
+        return self.history[-1] if self.history else None
 
     @cached_property
     def pseudo_label(self) -> Tensor:
@@ -229,7 +272,7 @@ class Pool:
     def take(self, index: Tensor) -> "Pool":
         """The pool of the rows at `index` (int64[n], no repeats) alone, in that order.
 
-        Everything that has one entry a row is cut, and `previous` counts through the new rows.
+        Everything that has one entry a row is cut, and `history` counts through the new rows.
         """
         return replace(
             self,
@@ -241,7 +284,8 @@ class Pool:
             features_ND=self.features_ND[index],
             probs_PNC=None if self.probs_PNC is None else self.probs_PNC[:, index],
             confident=None if self.confident is None else self.confident[index],
-            previous=None if self.previous is None else self._renumber(self.previous, index),
+            history=tuple(self._renumber(selection, index) for selection in self.history),
+            place=index if self.place is None else self.place[index],
         )
 
     def _renumber(self, selection: Selection, index: Tensor) -> Selection:
@@ -269,6 +313,10 @@ class LossInput:
     """float[B, C]: rows sum to 1; one-hot for a hard label, mixed for mixed rows."""
     complement: Tensor | None = None
     """bool[B, C]: classes the row is held not to be."""
+    confident: Tensor | None = None
+    """bool[B]: whether `contrastive.confident` trusts the row's pseudo-label."""
+    features: Tensor | None = None
+    """float[B, D]: what enters the last linear layer."""
     anchor: Tensor | None = None
     """float[B, D]: contrastive outputs of the rows."""
     positive: Tensor | None = None
@@ -278,15 +326,28 @@ class LossInput:
     negative_mask: Tensor | None = None
     """bool[B, M]: which of them are negatives of which anchor."""
     language: Tensor | None = None
-    """int64[B]"""
-    extras: dict[str, Tensor] = field(default_factory=dict)
-    """Hidden states or attentions, for a loss that declares that it needs them."""
+    """int64[B]: index into the run's languages."""
+    clean_logits: Tensor | None = None
+    """float[B, C]: of the same rows without augmentation."""
+    embedding: Tensor | None = None
+    """float[B, D]: mean over a row's tokens of what the embedding layer gives."""
+    clean_embedding: Tensor | None = None
+    """float[B, D]: the same without augmentation."""
+    attention: dict[int, Tensor] = field(default_factory=dict)
+    """layer, from 0 -> float[B, H, T, T]: attention probabilities, 0 at padding."""
+    clean_attention: dict[int, Tensor] = field(default_factory=dict)
+    """The same without augmentation; T is the same."""
+    progress: float = 0.0
+    """Share of the stage's steps that are done, from 0 to 1."""
 
     def __post_init__(self) -> None:
         B, C = self.logits.shape
-        for name in ("target", "complement"):
+        for name in ("target", "complement", "clean_logits"):
             value = getattr(self, name)
             _check(value is None or value.shape == (B, C), f"{name} must be [B, C] = [{B}, {C}]")
+        for name in ("confident", "language"):
+            value = getattr(self, name)
+            _check(value is None or value.shape == (B,), f"{name} must be [B] = [{B}]")
         _check(
             (self.anchor is None) == (self.positive is None), "anchor and positive come together"
         )

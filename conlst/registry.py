@@ -38,13 +38,18 @@ class Strategy(BaseModel):
     needs: ClassVar[frozenset[str]] = frozenset()
     """What it must be given, in the words of its kind's contract."""
 
-    def all_needs(self) -> frozenset[str]:
-        """What it needs, and what the strategies it holds need."""
-        held: list[Any] = []
+    def walk(self) -> Iterator["Strategy"]:
+        """Itself and every strategy it holds, however deep."""
+        yield self
         for name in type(self).model_fields:
             value = getattr(self, name)
-            held += value if isinstance(value, list) else [value]
-        return self.needs.union(*(part.all_needs() for part in held if isinstance(part, Strategy)))
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, Strategy):
+                    yield from part.walk()
+
+    def all_needs(self) -> frozenset[str]:
+        """What it needs, and what the strategies it holds need."""
+        return frozenset().union(*(part.needs for part in self.walk()))
 
     @model_serializer(mode="wrap")
     def _type_first(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:

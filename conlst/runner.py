@@ -221,22 +221,24 @@ def _step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str
             told, columns = _contrastive(bench, lineage, target, pool, tools)
         else:
             iteration = int(name.rpartition("-")[2])
-            previous = _previous(bench, lineage, iteration)
-            pool = replace(pool, round=iteration, previous=previous)
+            history = _history(bench, lineage, iteration)
+            pool = replace(pool, round=iteration, history=history)
             told, columns = _self_training(bench, target, pool, tools)
     return _close(bench, lineage, name, told, columns, caught, start)
 
 
-def _previous(bench: Bench, lineage: Lineage, iteration: int) -> Selection | None:
-    """What the iteration before selected, by its file; of a soft target the largest class."""
-    if iteration == 1:
-        return None
-    name = f"pseudo_labels/{lineage.folder}self_training-{iteration - 1}.parquet"
-    table = pq.read_table(bench.folder.path / name)
-    label, weight = (torch.tensor(table[c].to_pylist()) for c in ("label", "weight"))
-    index = (label >= 0).nonzero().flatten()
-    one_hot = torch.nn.functional.one_hot(label[index].long(), len(bench.classes)).float()
-    return Selection(index, one_hot, weight[index])
+def _history(bench: Bench, lineage: Lineage, iteration: int) -> tuple[Selection, ...]:
+    """What the iterations before selected, by their files."""
+    return tuple(_selection(bench, lineage, earlier) for earlier in range(1, iteration))
+
+
+def _selection(bench: Bench, lineage: Lineage, iteration: int) -> Selection:
+    name = f"pseudo_labels/{lineage.folder}self_training-{iteration}.parquet"
+    table = pq.read_table(bench.folder.path / name, columns=["selected", "target", "weight"])
+    kept = table.filter(table["selected"])
+    index = torch.tensor(table["selected"].to_pylist()).nonzero().flatten()
+    target_KC = torch.tensor(kept["target"].to_pylist()).reshape(len(index), len(bench.classes))
+    return Selection(index, target_KC, torch.tensor(kept["weight"].to_pylist()))
 
 
 def _starting_point(recipe: Recipe, lineage: Lineage, name: str, before: str) -> str:
@@ -294,14 +296,23 @@ def _self_training(
     stage = bench.recipe.self_training
     assert stage is not None
     out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
-    index, N = out.selection.index, len(pool)
+    index, N, C = out.selection.index, len(pool), len(bench.classes)
     taken = torch.full((N,), -1).index_copy_(0, index, out.selection.target_KC.argmax(1))
     weight = torch.zeros(N).index_copy_(0, index, out.selection.weight.float())
+    target_NC = torch.zeros(N, C).index_copy_(0, index, out.selection.target_KC.float())
     return out.facts, {
         "selected": pa.array((taken >= 0).tolist()),
         "label": pa.array(taken.tolist(), pa.int32()),
+        "target": _rows_of(target_NC),
         "weight": pa.array(weight.tolist(), pa.float32()),
     }
+
+
+def _rows_of(values_NC: Tensor) -> Any:
+    """A matrix as a column: one list a row."""
+    N, C = values_NC.shape
+    offsets = pa.array(range(0, N * C + 1, C), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(values_NC.flatten().numpy()))
 
 
 def _close(
@@ -390,13 +401,10 @@ def _table(
 ) -> pa.Table:
     """Rows with the probabilities a model gives them; what is right is known only to the report."""
     probs = said.logits.softmax(1)
-    N, C = probs.shape
-    offsets = pa.array(range(0, N * C + 1, C), pa.int32())
-    flat = pa.array(probs.flatten().numpy())
     columns = {
         "id": pa.array([id for code in languages for id in rows[code].ids]),
         "language": pa.array([code for code in languages for _ in rows[code].ids]),
-        "probabilities": pa.ListArray.from_arrays(offsets, flat),
+        "probabilities": _rows_of(probs),
     }
     return pa.table(columns | more)
 

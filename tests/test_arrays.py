@@ -16,7 +16,7 @@ def selection(index, C=3):
 
 class TestPoolTake:
     POOL = replace(
-        random_pool(12, passes=3, source=6), previous=selection([0, 3, 4, 8, 11]), round=2
+        random_pool(12, passes=3, source=6), history=(selection([0, 3, 4, 8, 11]),), round=2
     )
 
     @pytest.mark.parametrize("rows", [[3, 4, 8], [8, 0, 5, 3], [], list(range(12)), [11]])

@@ -1,6 +1,7 @@
 """Every registered strategy keeps its contract, and the checks notice when one does not."""
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -220,16 +221,16 @@ class Blot(Augmenter):
 class Gradless(Augmenter):
     level = "features"
 
-    def features(self, features_BD, target_BC, *, generator):
+    def features(self, points, *, generator):
         with torch.no_grad():  # USB's defect
-            return Mixup().features(features_BD, target_BC, generator=generator)
+            return Mixup().features(points, generator=generator)
 
 
 class Unmixed(Augmenter):
     level = "features"
 
-    def features(self, features_BD, target_BC, *, generator):
-        return features_BD * 2, target_BC * 2
+    def features(self, points, *, generator):
+        return replace(points, values=points.values * 2, target_BC=points.target_BC * 2)
 
 
 class Everything(Augmenter):

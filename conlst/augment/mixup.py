@@ -1,12 +1,14 @@
 """Strong view by mixing: a row's features and target with those of another row."""
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from conlst.arrays import Points
 from conlst.augment.base import Augmenter, Level, augmenters
 
 
@@ -34,11 +36,12 @@ class Mixup(Augmenter):
     Examples:
         >>> import torch
         >>> h, y = torch.tensor([[0.0, 8.0], [8.0, 0.0]]), torch.eye(2)
-        >>> mixed, target = Mixup().features(h, y, generator=torch.Generator().manual_seed(1))
-        >>> mixed
+        >>> points = Points(h, y, torch.zeros(2))
+        >>> mixed = Mixup().features(points, generator=torch.Generator().manual_seed(1))
+        >>> mixed.values
         tensor([[2.2847, 5.7153],
                 [5.7153, 2.2847]])
-        >>> target
+        >>> mixed.target_BC
         tensor([[0.7144, 0.2856],
                 [0.2856, 0.7144]])
     """
@@ -47,19 +50,17 @@ class Mixup(Augmenter):
     alpha: float = Field(4.0, gt=0, description="Beta(alpha, alpha): the larger, the nearer to 1/2")
     per_pair: bool = Field(False, description="draw lambda for each pair, not once a batch")
 
-    def features(
-        self, features_BD: Tensor, target_BC: Tensor, *, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def features(self, points: Points, *, generator: torch.Generator) -> Points:
         """The mixed features, with their gradient, and the mixed targets."""
-        B = len(features_BD)
-        partner_B = torch.randperm(B, generator=generator).to(features_BD.device)
+        B = len(points)
+        partner_B = torch.randperm(B, generator=generator).to(points.values.device)
         lambda_B1 = _symmetric_beta(self.alpha, B if self.per_pair else 1, generator)[:, None]
 
         def mix(x: Tensor) -> Tensor:
             share = lambda_B1.to(x.device, x.dtype)
             return share * x + (1 - share) * x[partner_B]
 
-        return mix(features_BD), mix(target_BC)
+        return replace(points, values=mix(points.values), target_BC=mix(points.target_BC))
 
 
 def _symmetric_beta(alpha: float, n: int, generator: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
 """What a complementary labeller and a negative sampler are."""
 
 from abc import abstractmethod
-from typing import Literal
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import Field
@@ -14,7 +14,8 @@ from conlst.registry import Registry, Strategy
 class ComplementaryLabeller(Strategy):
     """Contract: `(pool, *, generator) -> bool[N, C]`, the classes a row is held NOT to be.
 
-    The row's own pseudo-label (argmax) is never among them. A row without any is no anchor.
+    The row's own pseudo-label (argmax) is never among them. A row without any is no anchor. `needs`
+    may hold "passes": stochastic passes in `pool.probs_PNC`, as many as its field `passes` says.
     """
 
     @abstractmethod
@@ -24,12 +25,38 @@ class ComplementaryLabeller(Strategy):
 labellers: Registry[ComplementaryLabeller] = Registry("labellers", ComplementaryLabeller)
 
 
+class Drawer(Protocol):
+    """What the stage draws with: a sampler that has seen the pool."""
+
+    def draw(
+        self, pool: Pool, anchors_B: Tensor, complement_B: Tensor, *, generator: torch.Generator
+    ) -> Tensor:
+        """Rows of the pool for each anchor, int64[B, K]; -1 fills empty places."""
+        ...
+
+
+@runtime_checkable
+class Memory(Protocol):
+    """A drawer whose negatives are outputs it remembers, not rows to be encoded anew."""
+
+    def recall(self, rows_M: Tensor) -> Tensor:
+        """The remembered contrastive outputs of these rows, float[M, D], without gradient."""
+        ...
+
+    def remember(self, rows_B: Tensor, outputs_BD: Tensor) -> None:
+        """Keep the newest contrastive outputs of these rows."""
+        ...
+
+
+Weights = dict[str, Annotated[float, Field(ge=0)]]
+
+
 class NegativeSampler(Strategy):
     """Contract: `(pool, anchors_B, complement_B, *, generator) -> int64[B, K]`, rows of the pool.
 
-    For anchor b they are confident rows whose pseudo-label is `complement_B[b]`, never a row of
-    the anchor's own group (a translation of it), without repeats within a row; -1 fills the places
-    for which there is none.
+    For anchor b they are confident rows whose pseudo-label is `complement_B[b]`, in one of the
+    `languages`, never a row of the anchor's own group (a translation of it), without repeats within
+    a row; -1 fills the places for which there is none.
     """
 
     count: int = Field(16, ge=1, description="K: negatives an anchor is given")
@@ -38,6 +65,15 @@ class NegativeSampler(Strategy):
         description="class: anchors of one batch with the same complementary label share one draw, "
         "so that at most C*K negatives are encoded; anchor: each has its own (B*K)",
     )
+    languages: Literal["all", "own", "other"] | Weights = Field(
+        "all",
+        description="of a pool of several languages, where negatives come from: any of them, the "
+        "anchor's own, the others, or a weight for each language by its code",
+    )
+
+    def build(self, pool: Pool) -> Drawer:
+        """What is drawn with during a stage on this pool: the sampler itself, or its indexes."""
+        return self
 
     @abstractmethod
     def __call__(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from conlst.arrays import Rows, Tokens
+from conlst.arrays import Points, Rows, Tokens
 from conlst.augment import Augmenter
 from conlst.model import Classifier
 from conlst.tokens import pad
@@ -74,10 +74,10 @@ def _branch(
     at_features = list(_of(chain, "features"))
     if not at_features:
         return Views(origin, encoded.logits, target)
-    features = encoded.features
+    points = Points(encoded.features, target, torch.zeros(len(target), dtype=torch.int64))
     for augmenter in at_features:
-        features, target = augmenter.features(features, target, generator=g)
-    return Views(origin, model.classify(features), target)
+        points = augmenter.features(points, generator=g)
+    return Views(origin, model.classify(points.values), points.target_BC)
 
 
 def _of(chain: tuple[Augmenter, ...], level: str) -> Iterator[Augmenter]:

@@ -1,0 +1,5 @@
+"""Criteria: which checkpoint is better, and when to stop, without target labels."""
+
+from conlst.criteria.base import Criterion, Verdict, criteria
+
+__all__ = ["Criterion", "Verdict", "criteria"]

@@ -8,8 +8,10 @@ import conlst
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
     {"errors", "progress"},
-    {"registry", "arrays"},
-    {"selectors", "negatives", "augment", "losses"},
+    {"registry", "arrays", "cache"},
+    {"neighbours"},
+    {"cut_edges"},
+    {"selectors", "negatives", "augment", "losses", "criteria"},
     {"recipe", "testing"},
     {"data"},
     {"tokens", "texts", "folder"},
@@ -25,7 +27,7 @@ FLOORS = [
     {"__main__", "__init__"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-KINDS = FLOORS[2]
+KINDS = FLOORS[4]
 
 
 def room(module: str) -> str:

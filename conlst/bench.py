@@ -1,7 +1,8 @@
 """The bench a run works at: model, texts, folder, and where the weights are from right now."""
 
 import platform
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -9,12 +10,13 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from conlst.arrays import Tokens
+from conlst.arrays import Pool, SourceView, Tokens
 from conlst.folder import RunFolder
-from conlst.model import Classifier, Encoded, load
-from conlst.predict import label
+from conlst.model import Classifier, load
+from conlst.predict import Labelled, label, stochastic_passes
 from conlst.progress import Progress
-from conlst.recipe import Recipe
+from conlst.recipe import Recipe, readout, run_languages
+from conlst.registry import Strategy
 from conlst.stages.material import Source, Target, target_of
 from conlst.texts import Texts
 from conlst.tokens import joined
@@ -47,7 +49,7 @@ class Bench:
     """Steps that trackers were told of: theirs must not run backwards from stage to stage."""
     weights: str = PRETRAINED
     """Whose weights the model holds: a stage's folder in the run folder, or `PRETRAINED`."""
-    seen: dict[tuple[str, str], Encoded] = field(default_factory=dict)
+    seen: dict[tuple[str, str], Labelled] = field(default_factory=dict)
     """Passes over the pool of a language, by the weights that made them: none is made twice."""
 
     @property
@@ -65,6 +67,7 @@ class Bench:
             return
         if place == PRETRAINED:
             fresh = untrained(self.recipe, self.classes, self.accelerator)
+            self.model.take_parts(None)
             self.model.load_state_dict(fresh.state_dict())
         else:
             self.model.restore(self.folder.path / place)
@@ -78,7 +81,7 @@ class Bench:
         self.weights = place
         self.seen = {key: out for key, out in self.seen.items() if key[0] == SOURCE}
 
-    def label_pools(self, languages: list[str], place: str) -> Encoded:
+    def label_pools(self, languages: list[str], place: str) -> Labelled:
         """The pools of `languages`, one after another, as the weights at `place` see them."""
         for code in languages:
             if (place, code) not in self.seen:
@@ -86,7 +89,7 @@ class Bench:
                 self.seen[place, code] = self.label(self.pools[code], f"labelling the pool: {code}")
         return together([self.seen[place, code] for code in languages])
 
-    def label_tests(self, languages: list[str]) -> Encoded:
+    def label_tests(self, languages: list[str]) -> Labelled:
         """The test texts of `languages`, one after another."""
         return together(
             [
@@ -95,13 +98,13 @@ class Bench:
             ]
         )
 
-    def label(self, tokens: Tokens, what: str) -> Encoded:
+    def label(self, tokens: Tokens, what: str) -> Labelled:
         return label(self.model, tokens, self.progress, what)
 
     def source_accuracy(self) -> float:
         """Accuracy on the watched source rows."""
         tokens, gold = self.watched
-        said = self.label(tokens, "labelling source rows").logits.argmax(1)
+        said = self.label(tokens, "labelling source rows").logits_NC.argmax(1)
         return float((said == gold).double().mean())
 
     def target(self, languages: list[str]) -> Target:
@@ -109,19 +112,55 @@ class Bench:
         rows = self.texts.pools[languages[0]]
         for code in languages[1:]:
             rows = rows.joined(self.texts.pools[code])
-        return target_of(rows, joined([self.pools[code] for code in languages]))
+        tokens = joined([self.pools[code] for code in languages])
+        return target_of(rows, tokens, self.model.sizes.languages)
+
+    def pool(
+        self, target: Target, languages: list[str], place: str, parts: Iterable[Strategy | None]
+    ) -> Pool:
+        """A target as the weights at `place` see it, with all that the parts of a stage need."""
+        pool = target.pool(self.classes, self.label_pools(languages, place))
+        used = [inner for part in parts if part for inner in part.walk()]
+        needs = frozenset().union(*(part.needs for part in used))
+        if "source" in needs:
+            pool = replace(pool, source=self.source_view(place))
+        if "passes" in needs:
+            many = max(int(getattr(part, "passes", 1)) for part in used if "passes" in part.needs)
+            pool = replace(pool, probs_PNC=self.passes(target, place, many))
+        return pool
+
+    def source_view(self, place: str) -> SourceView:
+        """The watched source rows as the weights at `place` see them."""
+        self.go_to(place)
+        tokens, gold = self.watched
+        said = self.label(tokens, "labelling source rows")
+        return SourceView(said.probs_NC, said.features_ND, gold)
+
+    def passes(self, target: Target, place: str, many: int) -> Tensor:
+        """Probabilities under `many` dropout masks, float[P, N, C]."""
+        self.go_to(place)
+        generator = generator_for(self.recipe.seed, "passes", place)
+        what = "labelling the pool"
+        return stochastic_passes(
+            self.model, target.tokens, many, self.progress, what, generator=generator
+        )
 
 
-def together(parts: list[Encoded]) -> Encoded:
+def together(parts: list[Labelled]) -> Labelled:
     """Several passes as one, in that order."""
-    logits, features = [p.logits for p in parts], [p.features for p in parts]
-    return Encoded(torch.cat(logits), torch.cat(features))
+    return Labelled(
+        torch.cat([part.logits_NC for part in parts]),
+        torch.cat([part.probs_NC for part in parts]),
+        torch.cat([part.features_ND for part in parts]),
+    )
 
 
 def untrained(recipe: Recipe, classes: tuple[str, ...], computer: Accelerator) -> Classifier:
     """The pretrained encoder with new heads, the same at every call of a run."""
     generator_for(recipe.seed, "model")
-    return load(recipe.model, classes, autocast=computer.autocast).to(computer.device)
+    model = load(recipe.model, classes, languages=run_languages(recipe), autocast=computer.autocast)
+    model.readout = readout(recipe)
+    return model.to(computer.device)
 
 
 def bench(

@@ -1,9 +1,10 @@
 """The model that is adapted: an encoder with its classifier, and a contrastive head beside it."""
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,15 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from conlst import recipe
-from conlst.arrays import Rows, TokenBatch, Tokens
+from conlst.arrays import Rows, Sizes, TokenBatch, Tokens
 from conlst.errors import BadInput
+from conlst.losses import Loss
+from conlst.selectors import Selector
 from conlst.tokens import budget_batches, pad, tokenise
 
 HEAD_FILE = "contrastive_head.safetensors"
+PARTS_FILE = "parts.safetensors"
+"""What strategies learnt or remember, beside the weights of the stage that taught them."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Classifier(nn.Module):
         network: a `*ForSequenceClassification` model.
         tokenizer: its tokenizer.
         max_length: longest input in tokens.
+        languages: of the run, the source's first.
         autocast: the precision context of a forward pass; outputs are float32 in any case.
     """
 
@@ -59,6 +65,7 @@ class Classifier(nn.Module):
         tokenizer: PreTrainedTokenizerBase,
         *,
         max_length: int = 128,
+        languages: Sequence[str] = (),
         autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         super().__init__()
@@ -70,6 +77,13 @@ class Classifier(nn.Module):
         self.output = _last_linear(network, len(self.classes))
         D = self.output.in_features
         self.contrastive = nn.Linear(D, D)
+        self.sizes = Sizes(len(self.classes), D, tuple(languages))
+        self.parts = nn.ModuleDict()
+        """What strategies built: trained and kept with the model."""
+        self._kept: dict[str, Tensor] = {}
+        """Parts of a checkpoint that nobody has asked for yet."""
+        self.readout: Loss | None = None
+        """The loss that says how logits become probabilities; None: softmax."""
         self._entering: list[Tensor] = []
         self.output.register_forward_pre_hook(lambda _, args: self._entering.append(args[0]))
         self.segments = getattr(network.config, "type_vocab_size", 0) > 1
@@ -108,6 +122,36 @@ class Classifier(nn.Module):
         self._entering.clear()
         return logits
 
+    def built(self, part: Loss | Selector, rows: int = 0) -> Any:
+        """What is called in a run in the place of a strategy: itself, or the module it builds.
+
+        A module is made once for equal strategies, the same in every run, and stays with the model.
+
+        Args:
+            part: the strategy.
+            rows: N, of the pool that a selector will be shown batch by batch.
+        """
+        digest = hashlib.sha256(f"{type(part)}{part.model_dump_json()}".encode()).hexdigest()
+        key = f"{part.name.replace('.', '_')}_{digest[:12]}"
+        if key not in self.parts:
+            with torch.random.fork_rng(devices=[]):  # a run taken up must not draw otherwise
+                torch.manual_seed(int(digest[:8], 16))
+                made = part.build(replace(self.sizes, rows=rows))
+            if not isinstance(made, nn.Module):
+                return made
+            mine = {name.partition("/")[2]: name for name in self._kept if name.startswith(key)}
+            if mine:
+                made.load_state_dict({name: self._kept[full] for name, full in mine.items()})
+            self.parts[key] = made.to(self.device)
+        return self.parts[key]
+
+    def probabilities(self, logits_BC: Tensor, features_BD: Tensor) -> Tensor:
+        """float[B, C]: softmax, unless the loss that trained the classifier reads otherwise."""
+        if self.readout is None:
+            return logits_BC.softmax(1)
+        probs_BC: Tensor = self.built(self.readout).probabilities(logits_BC, features_BD)
+        return probs_BC
+
     def project(self, features: Tensor) -> Tensor:
         """Contrastive outputs h = theta_con(features), which the losses of stage 1 compare."""
         projected: Tensor = self.contrastive(features)
@@ -127,6 +171,8 @@ class Classifier(nn.Module):
         self.export(folder)
         head = {name: value.contiguous() for name, value in self.contrastive.state_dict().items()}
         save_file(head, folder / HEAD_FILE)
+        if parts := self._parts_state():
+            save_file(parts, folder / PARTS_FILE)
 
     def export(self, folder: Path) -> None:
         """Write the classifier alone, as any `transformers` user expects it."""
@@ -142,6 +188,22 @@ class Classifier(nn.Module):
         if unexpected or set(missing) - set(self.network._tied_weights_keys or ()):
             raise BadInput(f"{folder}: these are the weights of another model")
         self.contrastive.load_state_dict(load_file(folder / HEAD_FILE))
+        self.take_parts(folder)
+
+    def take_parts(self, folder: Path | None) -> None:
+        """Let go of what strategies built, and take what a folder holds of such, if anything."""
+        self.parts = nn.ModuleDict()
+        file = folder / PARTS_FILE if folder else None
+        self._kept = load_file(file) if file and file.is_file() else {}
+
+    def _parts_state(self) -> dict[str, Tensor]:
+        """Every part's tensors by `part/name`; also those of a checkpoint that nobody used."""
+        now = {
+            f"{key}/{name}": value.cpu().contiguous()
+            for key, module in self.parts.items()
+            for name, value in module.state_dict().items()
+        }
+        return self._kept | now
 
 
 def _last_linear(network: nn.Module, outputs: int) -> nn.Linear:
@@ -158,6 +220,7 @@ def load(
     classes: Sequence[str],
     *,
     fine_tuned: bool = False,
+    languages: Sequence[str] = (),
     autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Classifier:
     """The encoder a recipe names, in float32, with a classifier for `classes`.
@@ -167,6 +230,7 @@ def load(
         classes: in order.
         fine_tuned: the classifier must be there already, its label names being `classes`, in that
             order; else a new one is made.
+        languages: of the run, the source's first.
         autocast: the precision context of a forward pass.
 
     Raises:
@@ -192,7 +256,13 @@ def load(
             f"{section.name!r} takes at most {longest}"
         )
     tokenizer.model_max_length = section.max_length  # an exported model cuts where it was trained
-    return Classifier(network, tokenizer, max_length=section.max_length, autocast=autocast)
+    return Classifier(
+        network,
+        tokenizer,
+        max_length=section.max_length,
+        languages=languages,
+        autocast=autocast,
+    )
 
 
 def _from_pretrained(

@@ -1,5 +1,6 @@
 """The pseudo-label pass: probabilities and features of many rows, fast."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,30 +10,66 @@ from transformers import AutoConfig, AutoTokenizer
 from conlst import train
 from conlst.arrays import Rows, Tokens
 from conlst.errors import BadInput
-from conlst.model import Classifier, Encoded, label_names, load, longest_input, refuse_pickle
+from conlst.model import Classifier, label_names, load, longest_input, refuse_pickle
 from conlst.progress import Progress
 from conlst.recipe import Model
 from conlst.tokens import budget_batches, pad
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """What a model makes of many rows, on the CPU."""
+
+    logits_NC: Tensor
+    probs_NC: Tensor
+    features_ND: Tensor
+
+
+def label(model: Classifier, tokens: Tokens, progress: Progress, what: str) -> Labelled:
+    """Logits, probabilities and features of all rows, in their order, without dropout."""
+    model.eval()
+    return _pass(model, tokens, progress, what)
+
+
+def stochastic_passes(
+    model: Classifier,
+    tokens: Tokens,
+    passes: int,
+    progress: Progress,
+    what: str,
+    *,
+    generator: torch.Generator,
+) -> Tensor:
+    """Probabilities of all rows under `passes` dropout masks each, float[P, N, C] (MC dropout)."""
+    said = []
+    with torch.random.fork_rng():
+        for number in range(1, passes + 1):
+            torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+            model.train()
+            out = _pass(model, tokens, progress, f"{what}, dropout mask {number} of {passes}")
+            said.append(out.probs_NC)
+    model.eval()
+    return torch.stack(said)
+
+
 @torch.inference_mode()
-def label(
+def _pass(
     model: Classifier, tokens: Tokens, progress: Progress, what: str, *, budget: int = 4096
-) -> Encoded:
-    """Logits and features of all rows, in their order, on the CPU, without dropout.
+) -> Labelled:
+    """One pass over all rows, in the mode the model is in.
 
     Rows are sorted by length and cut into batches of at most `budget` tokens, so little padding is
-    computed; a row's result does not depend on its neighbours.
+    computed; without dropout a row's result does not depend on its neighbours.
     """
-    model.eval()
     N, C, D = len(tokens), len(model.classes), model.output.in_features
-    logits_NC, features_ND = torch.empty(N, C), torch.empty(N, D)
+    logits_NC, probs_NC, features_ND = torch.empty(N, C), torch.empty(N, C), torch.empty(N, D)
     with progress.task(what, N) as advance:
         for rows in budget_batches(tokens.lengths, budget):
             out = model(pad(tokens, rows, model.tokenizer))
             logits_NC[rows], features_ND[rows] = out.logits.cpu(), out.features.cpu()
+            probs_NC[rows] = model.probabilities(out.logits, out.features).cpu()
             advance(len(rows))
-    return Encoded(logits_NC, features_ND)
+    return Labelled(logits_NC, probs_NC, features_ND)
 
 
 def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], Tensor]:
@@ -57,5 +94,4 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     accelerator = train.accelerator(section.precision)
     model = load(section, classes, fine_tuned=True, autocast=accelerator.autocast)
     model = model.to(accelerator.device)
-    encoded = label(model, model.tokenise(rows), progress, "predicting")
-    return classes, encoded.logits.softmax(1)
+    return classes, label(model, model.tokenise(rows), progress, "predicting").probs_NC

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad as pad_to
 from transformers import PreTrainedTokenizerBase
 
 from conlst.arrays import Rows, TokenBatch, Tokens
@@ -66,6 +67,25 @@ def pad(tokens: Tokens, rows: Tensor, tokenizer: PreTrainedTokenizerBase) -> Tok
         None if segments is None else segments[place_BT].long() * attention_BT,
         torch.isin(ids_BT, special_ids) | ~attention_BT,
         tokenizer.mask_token_id,
+    )
+
+
+def stacked(
+    first: TokenBatch, second: TokenBatch, tokenizer: PreTrainedTokenizerBase
+) -> TokenBatch:
+    """The rows of two padded batches as one, the shorter one padded further."""
+    T = max(first.ids_BT.shape[1], second.ids_BT.shape[1])
+
+    def both(name: str, value: int) -> Tensor:
+        parts = [getattr(batch, name) for batch in (first, second)]
+        return torch.cat([pad_to(part, (0, T - part.shape[1]), value=value) for part in parts])
+
+    return TokenBatch(
+        both("ids_BT", tokenizer.pad_token_id),
+        both("attention_BT", 0),
+        None if first.segments_BT is None or second.segments_BT is None else both("segments_BT", 0),
+        both("special_BT", 1),
+        first.mask_id,
     )
 
 

@@ -83,7 +83,7 @@ def generator_for(seed: int, *names: object) -> torch.Generator:
 def optimise(
     model: Classifier,
     epochs: Sequence[Sequence[Tensor]],
-    terms_of: Callable[[Tensor], list[Term]],
+    terms_of: Callable[[Tensor, float], list[Term]],
     how: Optimisation,
     tools: Tools,
     what: str,
@@ -94,7 +94,7 @@ def optimise(
     Args:
         model: trained in place; left in evaluation mode.
         epochs: the batches of each epoch, as the stage numbers its rows.
-        terms_of: the terms of the loss on a batch.
+        terms_of: the terms of the loss on a batch; it is also told the share of the work done.
         how: epochs, rates, optimiser, clipping, accumulation.
         tools: device, chance, progress.
         what: the name of the work on the progress bar.
@@ -114,7 +114,7 @@ def optimise(
     with tools.progress.task(what, len(batches)) as advance:
         for number, batch in enumerate(batches, start=1):
             model.train()
-            terms = terms_of(batch)
+            terms = terms_of(batch, (number - 1) / len(batches))
             means = {term.name: term.mean() for term in terms}
             total = torch.stack([term.scale * means[term.name] for term in terms]).sum()
             # The last group may hold fewer batches: each group's gradient is its own mean.

@@ -68,8 +68,8 @@ def test_features_and_logits_do_not_depend_on_padding(model):
     together = label(model, tokens, Progress(), "")
     for i in range(3):
         alone = model.encode(tokens, torch.tensor([i]))
-        assert torch.allclose(alone.features, together.features[i : i + 1], atol=1e-6)
-        assert torch.allclose(alone.logits, together.logits[i : i + 1], atol=1e-6)
+        assert torch.allclose(alone.features, together.features_ND[i : i + 1], atol=1e-6)
+        assert torch.allclose(alone.logits, together.logits_NC[i : i + 1], atol=1e-6)
 
 
 def test_features_are_what_the_classifier_reads(model):
@@ -122,7 +122,7 @@ def test_prediction_from_a_folder_equals_the_model_that_was_saved(model, tmp_pat
     model.export(tmp_path / "out")
     classes, probs = classify(tmp_path / "out", ROWS, Progress())
     assert classes == TOPICS
-    own = label(model, model.tokenise(ROWS), Progress(), "").logits.softmax(1)
+    own = label(model, model.tokenise(ROWS), Progress(), "").probs_NC
     assert torch.allclose(probs, own, atol=2e-2)  # the folder is read in bf16 where there is any
 
 

@@ -228,7 +228,7 @@ class TestPartsThatDoNotFit:
         assert "source.loss: 'contrastive_negative' needs negatives" in message
         assert "source.loss: 'contrastive_negative' needs views" in message
         assert "self_training.loss: 'negative' needs complement" in message
-        assert "given: target" in message
+        assert "given: attentions, clean" in message
 
     def test_the_contrastive_loss_without_negatives(self):
         assert "contrastive.loss: 'contrastive_negative' needs negatives" in refusal(

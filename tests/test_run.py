@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 import conlst
-from conlst import runner
+from conlst import runner, steps, verdicts
 from conlst.errors import BadInput
 from conlst.progress import Progress
 from tests.conftest import MINI, TOPICS, excerpt, write
@@ -442,14 +442,14 @@ def test_single_texts_beside_pairs_are_refused_before_training(recipe, tmp_path,
 
 
 def test_one_language_that_collapses_is_seen_among_others(recipe, tmp_path, monkeypatch):
-    kept = runner.pool_symptoms
+    kept = verdicts.pool_symptoms
     seen = []
 
     def watch(before, after, classes):
         seen.append(len(before))
         return kept(before, torch.zeros_like(after), classes) if len(seen) == 2 else []
 
-    monkeypatch.setattr(runner, "pool_symptoms", watch)
+    monkeypatch.setattr(verdicts, "pool_symptoms", watch)
     report = conlst.run(recipe, out=tmp_path / "run")
     assert seen == [24, 24]
     (why,) = report.data["stages"][1]["languages"]["sw"]["collapse"]
@@ -458,7 +458,7 @@ def test_one_language_that_collapses_is_seen_among_others(recipe, tmp_path, monk
 
 def test_a_selector_sees_what_the_iteration_before_selected(recipe, tmp_path, monkeypatch):
     seen = []
-    kept = runner.self_training.train
+    kept = steps.self_training.train
 
     def watch(stage, model, source, target, pool, tools):
         seen.append((pool.round, pool.previous))
@@ -466,7 +466,7 @@ def test_a_selector_sees_what_the_iteration_before_selected(recipe, tmp_path, mo
         seen.append(out.selection)
         return out
 
-    monkeypatch.setattr(runner.self_training, "train", watch)
+    monkeypatch.setattr(steps.self_training, "train", watch)
     conlst.run(recipe, out=tmp_path / "run")
     (first, nothing), selected, (second, previous), _ = seen
     assert (first, nothing, second) == (1, None, 2)

@@ -30,7 +30,7 @@ def on_the_head(model):
     features = torch.randn(8, 32, generator=torch.Generator().manual_seed(3))
     gold = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 
-    def terms(rows):
+    def terms(rows, progress):
         logits = model.classify(features[rows])
         return [Term("ce", torch.nn.functional.cross_entropy(logits, gold[rows], reduction="none"))]
 
@@ -97,7 +97,7 @@ def test_biases_and_norms_are_not_decayed_and_the_last_layer_has_its_rate(model,
 
 
 def test_gradients_are_clipped(model):
-    def steep(rows):
+    def steep(rows, progress):
         return [Term("x", model.output.weight.sum().expand(1) * 1e6)]
 
     before = model.output.weight.detach().clone()
@@ -106,7 +106,7 @@ def test_gradients_are_clipped(model):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_says_where(model):
-    def broken(rows):
+    def broken(rows, progress):
         return [Term("contrastive", model.output.weight.sum().expand(1) * math.nan)]
 
     with pytest.raises(BadInput, match="stage 1: the loss 'contrastive' is nan at step 1"):

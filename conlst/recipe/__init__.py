@@ -6,6 +6,7 @@ once, each with its JSON path.
 """
 
 from conlst.recipe.files import PACKAGED, find, merged, packaged
+from conlst.recipe.fit import augmented, readout, run_languages
 from conlst.recipe.loading import load, schema
 from conlst.recipe.sections import (
     Columns,
@@ -34,9 +35,12 @@ __all__ = [
     "SourceData",
     "SourceStage",
     "Target",
+    "augmented",
     "find",
     "load",
     "merged",
     "packaged",
+    "readout",
+    "run_languages",
     "schema",
 ]

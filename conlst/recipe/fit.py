@@ -1,52 +1,136 @@
 """What no single section can see: parts that need what the others do not give them."""
 
-from conlst.recipe.sections import Recipe
+from collections.abc import Iterator
+from typing import Literal
+
+from conlst.augment import Augmenter
+from conlst.losses import Loss
+from conlst.losses.base import readout_of
+from conlst.recipe.sections import ContrastiveStage, Recipe, SelfTrainingStage
 from conlst.registry import Strategy
+
+Slot = tuple[str, Strategy | None, set[str]]
+"""JSON path, what stands there, and what it is given beyond its contract."""
+
+LABELLED = {"target", "features", "language", "progress"}
+"""What a loss is given of rows with a label, or a pseudo-label."""
+COMPARED = {"clean", "embeddings", "attentions"}
+"""And where they are augmented."""
+POOLED = {"pool", "passes", "source"}
+"""What a selector of a whole pool is given."""
 
 
 def misfits(recipe: Recipe) -> list[str]:
     """Each part that is not given what it needs, with its path in the recipe."""
-    given_where: list[tuple[str, Strategy | None, set[str]]] = [
-        ("source.augment", recipe.source.augment, set()),
-        ("source.loss", recipe.source.loss, {"target"}),
-    ]
     faults = _nothing_to_adapt_to(recipe)
-    if stage := recipe.contrastive:
-        drawn = {"negatives"} if stage.negatives else set()
-        given_where += [
-            ("contrastive.confident", stage.confident, set()),
-            ("contrastive.complement", stage.complement, set()),
-            ("contrastive.negatives", stage.negatives, set()),
-            ("contrastive.loss", stage.loss, {"complement", "views"} | drawn),
-            ("contrastive.source_loss", stage.source_loss, {"target", "complement"}),
-        ]
-        if stage.negatives and "negatives" not in stage.loss.all_needs():
-            faults.append(
-                f"contrastive.negatives: the loss {stage.loss.name!r} uses no negatives; "
-                "allowed: null"
-            )
-    if loop := recipe.self_training:
-        given_where += [
-            ("self_training.selector", loop.selector, set()),
-            ("self_training.augment", loop.augment, set()),
-            ("self_training.loss", loop.loss, {"target"}),
-            ("self_training.source_loss", loop.source_loss, {"target"}),
-        ]
-        if loop.reinit == "contrastive" and recipe.contrastive is None:
-            faults.append(
-                "self_training.reinit: 'contrastive', but there is no such stage; "
-                "allowed: continue, pretrained, source"
-            )
-    return faults + [fault for where in given_where for fault in _missing(*where)]
+    for path, part, given in _slots(recipe):
+        faults += _missing(path, part, given)
+    faults += _unused_negatives(recipe) + _no_such_start(recipe) + _readouts(recipe)
+    return faults + [
+        f"{path}.{fault}"
+        for path, augment, languages in augmented(recipe)
+        for fault in augment.misfits(languages)
+    ]
+
+
+def run_languages(recipe: Recipe) -> tuple[str, ...]:
+    """The source's language and every adapted one: what `language` counts through in a run."""
+    return tuple(dict.fromkeys([recipe.data.source.language, *recipe.adapted()]))
+
+
+def augmented(recipe: Recipe) -> Iterator[tuple[str, Augmenter, tuple[str, ...]]]:
+    """(JSON path, augmenter, languages it will be shown) of every augmenter."""
+    if recipe.source.augment and not recipe.source.checkpoint:
+        yield "source.augment", recipe.source.augment, (recipe.data.source.language,)
+    if recipe.self_training and recipe.self_training.augment:
+        yield "self_training.augment", recipe.self_training.augment, tuple(recipe.adapted())
+
+
+def readout(recipe: Recipe) -> Loss | None:
+    """The loss that says how logits become probabilities in this run; None: softmax."""
+    return readout_of(recipe.source.loss)
+
+
+def _slots(recipe: Recipe) -> Iterator[Slot]:
+    several = recipe.data.adapt == "joint" and len(recipe.adapted()) > 1
+    languages = {"languages"} if several else set()
+    yield "source.augment", recipe.source.augment, set()
+    yield "source.loss", recipe.source.loss, LABELLED | COMPARED | languages
+    if recipe.contrastive:
+        yield from _contrastive(recipe.contrastive, languages)
+    if recipe.self_training:
+        yield from _self_training(recipe.self_training, languages)
+
+
+def _contrastive(stage: ContrastiveStage, languages: set[str]) -> Iterator[Slot]:
+    drawn = {"negatives"} if stage.negatives else set()
+    of_pool = LABELLED | languages | {"complement"}
+    yield "contrastive.confident", stage.confident, POOLED
+    yield "contrastive.complement", stage.complement, {"passes"}
+    yield "contrastive.negatives", stage.negatives, set()
+    yield "contrastive.loss", stage.loss, of_pool | {"confident", "views"} | drawn
+    yield "contrastive.source_loss", stage.source_loss, of_pool
+
+
+def _self_training(loop: SelfTrainingStage, languages: set[str]) -> Iterator[Slot]:
+    given = POOLED if loop.mode == "offline" else POOLED - {"pool"}
+    yield "self_training.selector", loop.selector, given
+    yield "self_training.augment", loop.augment, {"source"}
+    yield "self_training.loss", loop.loss, LABELLED | COMPARED | languages
+    yield "self_training.source_loss", loop.source_loss, LABELLED | languages
+    yield "self_training.stop", loop.stop, {"source", "history"}
 
 
 def _missing(path: str, part: Strategy | None, given: set[str]) -> list[str]:
     needs = part.all_needs() if part else frozenset()
     return [
-        f"{path}: {part.name!r} needs {need}, which is not given here; "
+        f"{path}: {part.name!r} needs {WORDS.get(need, need)}, which is not given here; "
         f"given: {', '.join(sorted(given)) or 'nothing beyond its contract'}"
         for need in sorted(needs - given)
         if part
+    ]
+
+
+WORDS = {
+    "pool": "the whole pool at once (self_training.mode: offline)",
+    "languages": "several adapted languages in one model (data.adapt: joint)",
+    "negatives": "negatives (a sampler in contrastive.negatives)",
+}
+"""Needs that are better said in other words."""
+
+
+def _unused_negatives(recipe: Recipe) -> list[str]:
+    stage = recipe.contrastive
+    if stage is None or stage.negatives is None or "negatives" in stage.loss.all_needs():
+        return []
+    loss = stage.loss.name
+    return [f"contrastive.negatives: the loss {loss!r} uses no negatives; allowed: null"]
+
+
+def _no_such_start(recipe: Recipe) -> list[str]:
+    loop = recipe.self_training
+    if loop is None or loop.reinit != "contrastive" or recipe.contrastive:
+        return []
+    return [
+        "self_training.reinit: 'contrastive', but there is no such stage; "
+        "allowed: continue, pretrained, source"
+    ]
+
+
+def _readouts(recipe: Recipe) -> list[str]:
+    """Losses that train the classifier on labels must read its logits in one way."""
+    loop, mine = recipe.self_training, readout_of(recipe.source.loss)
+    if loop is None:
+        return []
+    both: list[tuple[Literal["loss", "source_loss"], Loss | None]] = [
+        ("loss", loop.loss),
+        ("source_loss", loop.source_loss),
+    ]
+    return [
+        f"self_training.{name}: {loss.name!r} reads probabilities off the logits otherwise than "
+        f"source.loss, {recipe.source.loss.name!r}; allowed: the same in both, parameters included"
+        for name, loss in both
+        if loss and readout_of(loss) != mine
     ]
 
 

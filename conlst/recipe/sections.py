@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from conlst.augment import Augmenter, augmenters
+from conlst.criteria import Criterion, criteria
 from conlst.losses import Loss, losses
 from conlst.negatives import ComplementaryLabeller, NegativeSampler, labellers
 from conlst.negatives import negatives as samplers  # a section's own field bears that name
@@ -150,6 +151,10 @@ class ContrastiveStage(Optimisation):
     complement: Annotated[ComplementaryLabeller, labellers] = Field(
         default_factory=lambda: labellers["confidence_gated"]()
     )
+    draw: Literal["one", "all"] = Field(
+        "one",
+        description="one: each step draws one complementary label an anchor; all: it keeps the set",
+    )
     negatives: Annotated[NegativeSampler, samplers] | None = Field(
         default_factory=lambda: samplers["uniform"]()
     )
@@ -162,6 +167,11 @@ class ContrastiveStage(Optimisation):
 class SelfTrainingStage(Optimisation):
     """Stage 2: train on the pseudo-labels a selector trusts, under strong views (Eq. 12-14)."""
 
+    mode: Literal["offline", "online"] = Field(
+        "offline",
+        description="offline: select from the whole pool once an iteration; online: from every "
+        "batch, by what the model says at that step",
+    )
     iterations: int = Field(4, ge=1)
     epochs: int = Field(3, ge=1)
     learning_rate: float = Field(2e-5, gt=0)
@@ -181,6 +191,9 @@ class SelfTrainingStage(Optimisation):
         default_factory=lambda: losses["cross_entropy"]()
     )
     target_weight: float = Field(1.0, gt=0, description="lambda of Eq. 12")
+    stop: Annotated[Criterion, criteria] | None = Field(
+        None, description="ends self-training early, by a figure without target labels"
+    )
 
 
 class Recipe(Section):

@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from conlst.arrays import LossInput, Pool
 from conlst.errors import ConlstWarning
 from conlst.model import Classifier
 from conlst.negatives import NegativeSampler
 from conlst.recipe import ContrastiveStage
+from conlst.stages.encoded import Negatives, labelled, views, with_negatives
 from conlst.stages.material import Source, Target
 from conlst.tokens import endless_batches, length_batches
 from conlst.train import Term, Tools, optimise
@@ -41,7 +43,7 @@ def train(
     observe: Callable[[int], None] = lambda step: None,
 ) -> Outcome:
     """One stage over all anchors of the pool. `observe(step)` is called `stage.curve` times."""
-    g, C, B = tools.generator, len(pool.classes), stage.batch_size
+    g = tools.generator
     trusted = stage.confident(pool, generator=g).index
     confident = torch.zeros(len(pool), dtype=torch.bool).index_fill_(0, trusted, True)
     pool = replace(pool, confident=confident)
@@ -56,83 +58,74 @@ def train(
         return Outcome(facts, admissible_NC)
     if stage.negatives:
         _warn_of_empty_classes(pool, per_class, stage.negatives)
-    sources = endless_batches(source.tokens.lengths, B, generator=g)
+    negatives = Negatives.of(stage, model, pool)
+    loss = model.built(stage.loss)
+    source_terms = _source_terms(stage, model, source, g)
 
-    def terms(anchors_B: Tensor) -> list[Term]:
-        complement_B = torch.multinomial(admissible_NC[anchors_B].float(), 1, generator=g).flatten()
-        complement_BC = torch.nn.functional.one_hot(complement_B, C).bool()
-        x = _views(stage, model, target, anchors_B, complement_BC)
-        if stage.negatives:
-            rows_BK = stage.negatives.draw(pool, anchors_B, complement_B, generator=g)
-            x = _with_negatives(x, model, target, rows_BK)
-        out = [Term("contrastive", stage.loss(x))]
-        if stage.source_loss:
-            y = _source_input(model, source, next(sources), g)
-            out.append(Term("source", stage.source_loss(y), stage.source_weight))
-        return out
+    def terms(anchors_B: Tensor, progress: float) -> list[Term]:
+        complement_BC = _drawn(stage, admissible_NC[anchors_B], g)
+        x = views(stage, model, target, pool, anchors_B, complement_BC)
+        if negatives:
+            rows_BK = negatives.draw(anchors_B, complement_BC, generator=g)
+            x = with_negatives(x, model, target, anchors_B, rows_BK, negatives)
+        return [
+            Term("contrastive", loss(replace(x, progress=progress))),
+            *source_terms(progress),
+        ]
 
     lengths = target.tokens.lengths[anchors]
     epochs = [
-        [anchors[batch] for batch in length_batches(lengths, B, generator=g)]
+        [anchors[batch] for batch in length_batches(lengths, stage.batch_size, generator=g)]
         for _ in range(stage.epochs)
     ]
     steps = sum(map(len, epochs))
     look = {round(steps * (i + 1) / stage.curve) for i in range(stage.curve)}
+    what = "stage 1: contrastive negative learning"
     means = optimise(
         model,
         epochs,
         terms,
         stage,
         tools,
-        "stage 1: contrastive negative learning",
+        what,
         lambda step: observe(step) if step in look else None,
     )
+    if negatives:
+        facts |= {"negatives": negatives.census()}
     return Outcome(facts | {"loss": means, "steps": steps}, admissible_NC)
 
 
-def _views(
-    stage: ContrastiveStage, model: Classifier, target: Target, rows: Tensor, complement: Tensor
-) -> LossInput:
-    """The anchors; for a loss that compares views, also under another dropout mask."""
-    if "views" not in stage.loss.all_needs():
-        logits = model.encode(target.tokens, rows).logits
-        return LossInput(logits=logits, complement=complement.to(logits.device))
-    B = len(rows)
-    both = model.encode(target.tokens, rows.repeat(2))
-    h = model.project(both.features)
-    return LossInput(
-        logits=both.logits[:B],
-        complement=complement.to(h.device),
-        anchor=h[:B],
-        positive=h[B:],
-        language=target.language[rows].to(h.device),
-    )
+def _drawn(stage: ContrastiveStage, admissible_BC: Tensor, g: torch.Generator) -> Tensor:
+    """bool[B, C]: one admissible complementary label a row, or all of them."""
+    if stage.draw == "all":
+        return admissible_BC
+    drawn_B = torch.multinomial(admissible_BC.float(), 1, generator=g).flatten()
+    return one_hot(drawn_B, admissible_BC.shape[1]).bool()
 
 
-def _with_negatives(x: LossInput, model: Classifier, target: Target, rows_BK: Tensor) -> LossInput:
-    """Encode every negative of the batch once, with gradient, and say whose it is."""
-    rows_M, place_BK = rows_BK.unique(return_inverse=True)
-    mask_BM = torch.zeros(len(rows_BK), len(rows_M), dtype=torch.bool).scatter_(1, place_BK, True)
-    real = rows_M >= 0  # -1 stands where there was no negative
-    rows_M, mask_BM = rows_M[real], mask_BM[:, real]
-    if len(rows_M) == 0:
-        D = x.logits.shape[1] if x.anchor is None else x.anchor.shape[1]
-        return replace(
-            x, negatives=x.logits.new_zeros(0, D), negative_mask=mask_BM.to(x.logits.device)
-        )
-    h_MD = model.project(model.encode(target.tokens, rows_M).features)
-    return replace(x, negatives=h_MD, negative_mask=mask_BM.to(h_MD.device))
+def _source_terms(
+    stage: ContrastiveStage, model: Classifier, source: Source, g: torch.Generator
+) -> Callable[[float], list[Term]]:
+    """L_CLCS on the next batch of source rows, each with one complementary label (Eq. 7)."""
+    if stage.source_loss is None:
+        return lambda progress: []
+    loss = model.built(stage.source_loss)
+    sources = endless_batches(source.tokens.lengths, stage.batch_size, generator=g)
+
+    def terms(progress: float) -> list[Term]:
+        rows = next(sources)
+        x = _source_input(model, source, rows, g)
+        return [Term("source", loss(replace(x, progress=progress)), stage.source_weight)]
+
+    return terms
 
 
 def _source_input(model: Classifier, source: Source, rows: Tensor, g: torch.Generator) -> LossInput:
     """Source rows with their label and one complementary label drawn from all the others."""
-    target = source.one_hot(rows)
-    drawn = torch.multinomial(1 - target, 1, generator=g).flatten()
-    complement = torch.nn.functional.one_hot(drawn, len(source.classes)).bool()
-    logits = model.encode(source.tokens, rows).logits
-    return LossInput(
-        logits=logits, target=target.to(logits.device), complement=complement.to(logits.device)
-    )
+    x = labelled(model, source, rows)
+    drawn = torch.multinomial(1 - source.one_hot(rows), 1, generator=g).flatten()
+    complement = one_hot(drawn, len(source.classes)).bool()
+    return replace(x, complement=complement.to(x.logits.device))
 
 
 def _census(pool: Pool, per_class: Tensor, anchors: int) -> dict[str, object]:

@@ -1,12 +1,14 @@
 """What stages train on. There is no place in it for a label of a target language."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from conlst.arrays import Pool, Rows, Tokens
-from conlst.model import Encoded
+from conlst.predict import Labelled
+from conlst.stages.branch import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,9 +20,16 @@ class Source:
     label: Tensor
     """int64[S]"""
     classes: tuple[str, ...]
+    language: int = 0
+    """Its place among the run's languages."""
 
     def one_hot(self, rows: Tensor) -> Tensor:
         return torch.nn.functional.one_hot(self.label[rows], len(self.classes)).float()
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Some rows with their labels."""
+        language = torch.full((len(rows),), self.language)
+        return Batch(self.rows, self.tokens, rows, self.one_hot(rows), language)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,34 +39,38 @@ class Target:
     rows: Rows
     tokens: Tokens
     languages: tuple[str, ...]
+    """The run's, the source's first."""
     language: Tensor
     """int64[N]: index into `languages`."""
     group: Tensor
     """int64[N]: rows with the same id in several languages are translations of one another."""
 
-    def pool(self, classes: tuple[str, ...], encoded: Encoded) -> Pool:
-        """The rows as the model that gave `encoded` sees them."""
+    def batch(self, rows: Tensor, target_BC: Tensor) -> Batch:
+        """Some rows with what they are taken for."""
+        return Batch(self.rows, self.tokens, rows, target_BC, self.language[rows])
+
+    def pool(self, classes: tuple[str, ...], said: Labelled) -> Pool:
+        """The rows as the model that said so sees them."""
         return Pool(
             classes,
             self.rows.ids,
             self.languages,
             self.language,
             self.group,
-            encoded.logits,
-            encoded.logits.softmax(1),
-            encoded.features,
+            said.logits_NC,
+            said.probs_NC,
+            said.features_ND,
         )
 
 
-def target_of(rows: Rows, tokens: Tokens) -> Target:
+def target_of(rows: Rows, tokens: Tokens, languages: Sequence[str]) -> Target:
     """Number the languages and the groups of rows that are adapted together."""
-    languages = tuple(dict.fromkeys(rows.languages))
     code = {name: i for i, name in enumerate(languages)}
     groups: dict[str, int] = {}
     return Target(
         rows,
         tokens,
-        languages,
+        tuple(languages),
         torch.tensor([code[name] for name in rows.languages]),
         torch.tensor([groups.setdefault(id, len(groups)) for id in rows.ids]),
     )

@@ -1,19 +1,29 @@
 """Stage 2, one iteration: train on the trusted pseudo-labels under strong views (Eq. 12-14).
 
 L = CE(source) + lambda * w_i * CE(y_i, f(A(x_i)))   over the rows i that the selector kept
+
+Offline, the paper's loop, the selector decides once, on the whole pool, and the dropped rows are
+left out. Online, as FixMatch and its kin, it decides on every batch by what the model says of it at
+that step, and the dropped rows count as zeros in the mean.
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
-from conlst.arrays import LossInput, Pool, Selection
+from conlst.arrays import LossInput, Pool, Selection, SourceView
 from conlst.errors import ConlstWarning
 from conlst.model import Classifier
+from conlst.predict import stochastic_passes
+from conlst.progress import Progress
 from conlst.recipe import SelfTrainingStage
+from conlst.stages.branch import Batch
+from conlst.stages.encoded import labelled
 from conlst.stages.material import Source, Target
-from conlst.stages.views import Batch, strong_views
+from conlst.stages.views import strong_views
 from conlst.tokens import endless_batches, length_batches
 from conlst.train import Term, Tools, optimise
 
@@ -35,32 +45,146 @@ def train(
     tools: Tools,
 ) -> Outcome:
     """Select from the pool and train on what was selected, beside as many source rows."""
-    g, B = tools.generator, stage.batch_size
-    selection = stage.selector(pool, generator=g)
+    work = _Work(stage, model, source, target, tools)
+    return _online(work, pool) if stage.mode == "online" else _offline(work, pool)
+
+
+class _Work:
+    """What both ways of selecting share: sources, strong views, the terms of Eq. 12."""
+
+    def __init__(
+        self,
+        stage: SelfTrainingStage,
+        model: Classifier,
+        source: Source,
+        target: Target,
+        tools: Tools,
+    ) -> None:
+        self.stage, self.model, self.source, self.target = stage, model, source, target
+        self.tools, self.generator = tools, tools.generator
+        self.loss = model.built(stage.loss)
+        self.source_loss = stage.source_loss and model.built(stage.source_loss)
+        self.sources = self._endless()
+        mixes = stage.augment is not None and "source" in stage.augment.all_needs()
+        self.partners = self._endless() if mixes else None
+
+    def _endless(self) -> Iterator[Tensor]:
+        lengths = self.source.tokens.lengths
+        return endless_batches(lengths, self.stage.batch_size, generator=self.generator)
+
+    def source_terms(self, x: LossInput, progress: float) -> list[Term]:
+        """CE(source), where the recipe has it."""
+        if self.source_loss is None:
+            return []
+        return [Term("source", self.source_loss(replace(x, progress=progress)))]
+
+    def target_term(self, rows: Selection, progress: float, share: float = 1.0) -> Term:
+        """Lambda * w_i * CE(y_i, f(A(x_i))) on some rows of the pool, scaled by `share`."""
+        batch = self.target.batch(rows.index, rows.target_KC)
+        partners: Batch | None = None
+        if self.partners:
+            partners = self.source.batch(next(self.partners))
+        origin, x = strong_views(
+            self.stage.augment,
+            self.model,
+            batch,
+            self.stage.loss,
+            generator=self.generator,
+            partners=partners,
+        )
+        weight = rows.weight[origin].to(x.logits.device)
+        loss = self.loss(replace(x, progress=progress))
+        return Term("target", loss, self.stage.target_weight * share, weight)
+
+    def optimise(
+        self, lengths: Tensor, terms: Callable[[Tensor, float], list[Term]], iteration: int
+    ) -> dict[str, object]:
+        """Train over rows of these lengths; returns what the report tells."""
+        stage, B = self.stage, self.stage.batch_size
+        epochs = [length_batches(lengths, B, generator=self.generator) for _ in range(stage.epochs)]
+        what = f"stage 2: self-training, iteration {iteration}"
+        means = optimise(self.model, epochs, terms, stage, self.tools, what)
+        return {"loss": means, "steps": sum(map(len, epochs))}
+
+
+def _offline(work: _Work, pool: Pool) -> Outcome:
+    """One decision on the whole pool."""
+    selection = work.stage.selector(pool, generator=work.generator)
     facts: dict[str, object] = {"selected": len(selection.index), "rows": len(pool)}
     if len(selection.index) == 0:
         warnings.warn(
             "the selector trusts no row: this iteration trains nothing", ConlstWarning, stacklevel=2
         )
         return Outcome(facts, selection)
-    sources = endless_batches(source.tokens.lengths, B, generator=g)
 
-    def terms(chosen_B: Tensor) -> list[Term]:
-        rows_B, target_BC = selection.index[chosen_B], selection.target_KC[chosen_B]
-        batch = Batch(target.rows, target.tokens, rows_B, target_BC)
-        views = strong_views(stage.augment, model, batch, generator=g)
-        weight = selection.weight[chosen_B][views.origin].to(views.logits.device)
-        loss = stage.loss(LossInput(logits=views.logits, target=views.target))
-        out = [Term("target", loss, stage.target_weight, weight)]
-        if stage.source_loss:
-            rows = next(sources)
-            seen = model.encode(source.tokens, rows).logits
-            y = LossInput(logits=seen, target=source.one_hot(rows).to(seen.device))
-            out.append(Term("source", stage.source_loss(y)))
-        return out
+    def terms(chosen_B: Tensor, progress: float) -> list[Term]:
+        out = [work.target_term(_rows(selection, chosen_B), progress)]
+        if work.source_loss is None:
+            return out
+        x = labelled(work.model, work.source, next(work.sources))
+        return out + work.source_terms(x, progress)
 
-    lengths = target.tokens.lengths[selection.index]
-    epochs = [length_batches(lengths, B, generator=g) for _ in range(stage.epochs)]
-    what = f"stage 2: self-training, iteration {pool.round}"
-    means = optimise(model, epochs, terms, stage, tools, what)
-    return Outcome(facts | {"loss": means, "steps": sum(map(len, epochs))}, selection)
+    lengths = work.target.tokens.lengths[selection.index]
+    return Outcome(facts | work.optimise(lengths, terms, pool.round), selection)
+
+
+def _online(work: _Work, pool: Pool) -> Outcome:
+    """A decision on every batch; the outcome is what each row was last taken for."""
+    N, C = len(pool), len(pool.classes)
+    selector = work.model.built(work.stage.selector, rows=N)
+    target_NC, weight_N = torch.zeros(N, C), torch.zeros(N)
+
+    def terms(batch_B: Tensor, progress: float) -> list[Term]:
+        rows_B = batch_B.sort().values
+        x = labelled(work.model, work.source, next(work.sources))
+        seen = _as_seen_now(work, pool, rows_B, x)
+        chosen = selector(seen, generator=work.generator)
+        rows = Selection(rows_B[chosen.index], chosen.target_KC, chosen.weight)
+        weight_N[rows_B] = 0.0
+        weight_N[rows.index], target_NC[rows.index] = rows.weight.float(), rows.target_KC.float()
+        out = work.source_terms(x, progress)
+        if len(rows.index):
+            share = len(rows.index) / len(rows_B)  # dropped rows are zeros in the mean
+            out.append(work.target_term(rows, progress, share))
+        return out or [Term("target", 0 * x.logits.sum(1))]
+
+    facts = work.optimise(work.target.tokens.lengths, terms, pool.round)
+    index = weight_N.nonzero().flatten()
+    if len(index) == 0:
+        warnings.warn("the selector never trusted any row", ConlstWarning, stacklevel=2)
+    told: dict[str, object] = {"selected": len(index), "rows": N}
+    return Outcome(told | facts, Selection(index, target_NC[index], weight_N[index]))
+
+
+def _as_seen_now(work: _Work, pool: Pool, rows_B: Tensor, x: LossInput) -> Pool:
+    """A batch of the pool as the model sees it at this step, without dropout."""
+    model, tokens = work.model, work.target.tokens
+    passes = max((getattr(part, "passes", 0) for part in work.stage.selector.walk()), default=0)
+    probs_PNC = None
+    if "passes" in work.stage.selector.all_needs():
+        probs_PNC = stochastic_passes(
+            model, tokens.take(rows_B), passes, Progress(), "", generator=work.generator
+        )
+    model.eval()
+    with torch.no_grad():
+        out = model.encode(tokens, rows_B)
+        probs = model.probabilities(out.logits, out.features)
+    model.train()
+    assert x.target is not None
+    assert x.features is not None
+    with torch.no_grad():
+        source_probs = model.probabilities(x.logits, x.features).cpu()
+    return replace(
+        pool.take(rows_B),
+        logits_NC=out.logits.cpu(),
+        probs_NC=probs.cpu(),
+        features_ND=out.features.cpu(),
+        probs_PNC=probs_PNC,
+        source=SourceView(source_probs, x.features.detach().cpu(), x.target.argmax(1).cpu()),
+    )
+
+
+def _rows(selection: Selection, chosen: Tensor) -> Selection:
+    """Some of the selected rows, in pool order (a batch has no order of its own)."""
+    chosen = chosen.sort().values
+    return Selection(selection.index[chosen], selection.target_KC[chosen], selection.weight[chosen])

@@ -1,84 +1,111 @@
-"""Strong views of a batch: texts, tokens and features, each augmenter at its own level."""
+"""Strong views of a batch, and what a loss wants to compare them with."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad as padded_with
 
-from conlst.arrays import Points, Rows, Tokens
+from conlst.arrays import LossInput
 from conlst.augment import Augmenter
+from conlst.inside import Looks, seen
+from conlst.losses import Loss
 from conlst.model import Classifier
+from conlst.stages.branch import Batch, branch
 from conlst.tokens import pad
 
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Rows to make views of, with what they are taken for."""
-
-    texts: Rows
-    """All texts, which `rows` counts through."""
-    tokens: Tokens
-    """The same, as tokens."""
-    rows: Tensor
-    """int64[B]"""
-    target_BC: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Views:
-    """V views of a batch, as the model sees them."""
-
-    origin: Tensor
-    """int64[V]: the row of the batch that each was made from."""
-    logits: Tensor
-    """float[V, C]"""
-    target: Tensor
-    """float[V, C]: mixed where features were mixed."""
+BESIDE = {"clean", "embeddings", "attentions"}
+"""Needs of a loss for which the rows are also encoded as they are."""
 
 
 def strong_views(
-    augment: Augmenter | None, model: Classifier, batch: Batch, *, generator: torch.Generator
-) -> Views:
-    """Every view that the augmenter makes of a batch; without one, the texts as they are."""
-    everyone = torch.arange(len(batch.rows))
-    branches = augment.branches(len(everyone), generator=generator) if augment else [(everyone, ())]
-    parts = [_branch(chain, origin, model, batch, generator) for origin, chain in branches]
-    return Views(
-        torch.cat([part.origin for part in parts]),
-        torch.cat([part.logits for part in parts]),
-        torch.cat([part.target for part in parts]),
+    augment: Augmenter | None,
+    model: Classifier,
+    batch: Batch,
+    loss: Loss,
+    *,
+    generator: torch.Generator,
+    partners: Batch | None = None,
+) -> tuple[Tensor, LossInput]:
+    """Every view that the augmenter makes of a batch; without one, the texts as they are.
+
+    Args:
+        augment: makes the views.
+        model: sees them.
+        batch: B rows with their targets.
+        loss: whatever it needs to be given is computed beside.
+        generator: all chance.
+        partners: labelled source rows, for augmenters that mix with them.
+
+    Returns:
+        The row of the batch that each of V views was made from, int64[V], and the views.
+    """
+    everyone, looks = torch.arange(len(batch)), looks_of(loss)
+    branches = augment.branches(len(batch), generator=generator) if augment else [(everyone, ())]
+    origins, views = [], []
+    for rows, chain in branches:
+        made_from, view = branch(
+            chain, batch.part(rows), model, looks, generator=generator, partners=partners
+        )
+        origins.append(rows[made_from])
+        views.append(view)
+    origin, x = torch.cat(origins), _joined(views)
+    if BESIDE & loss.all_needs():
+        x = _beside(x, origin, model, batch, looks)
+    return origin, x
+
+
+def looks_of(loss: Loss) -> Looks:
+    """What a loss wants to be read off inside the encoder."""
+    parts = list(loss.walk())
+    layers = {int(getattr(part, "layer", 0)) for part in parts if "attentions" in part.needs}
+    return Looks(any("embeddings" in part.needs for part in parts), tuple(sorted(layers)))
+
+
+def _beside(
+    x: LossInput, origin: Tensor, model: Classifier, batch: Batch, looks: Looks
+) -> LossInput:
+    """Add what the rows give without augmentation, in the order of their views."""
+    padded = pad(batch.tokens, batch.rows, model.tokenizer)
+    with seen(model.network, looks, padded.attention_BT) as read:
+        clean = model(padded)
+    at = origin.to(clean.logits.device)
+    attention, clean_attention = {}, {}
+    for layer, value in x.attention.items():
+        both = _same_length([value, read.attention[layer][at]])
+        attention[layer], clean_attention[layer] = both
+    return replace(
+        x,
+        clean_logits=clean.logits[at],
+        clean_embedding=None if read.embedding is None else read.embedding[at],
+        attention=attention,
+        clean_attention=clean_attention,
     )
 
 
-def _branch(
-    chain: tuple[Augmenter, ...],
-    origin: Tensor,
-    model: Classifier,
-    batch: Batch,
-    g: torch.Generator,
-) -> Views:
-    """Take some rows of the batch through texts, tokens and features, level by level."""
-    tokens, rows = batch.tokens, batch.rows[origin]
-    if at_rows := list(_of(chain, "rows")):
-        texts = batch.texts.take(rows.tolist())
-        for augmenter in at_rows:
-            texts, made_from = augmenter.rows(texts, generator=g)
-            origin = origin[made_from]
-        tokens, rows = model.tokenise(texts), torch.arange(len(texts))
-    padded = pad(tokens, rows, model.tokenizer)
-    for augmenter in _of(chain, "tokens"):
-        padded = augmenter.tokens(padded, generator=g)
-    encoded = model(padded)
-    target = batch.target_BC[origin].to(encoded.logits.device)
-    at_features = list(_of(chain, "features"))
-    if not at_features:
-        return Views(origin, encoded.logits, target)
-    points = Points(encoded.features, target, torch.zeros(len(target), dtype=torch.int64))
-    for augmenter in at_features:
-        points = augmenter.features(points, generator=g)
-    return Views(origin, model.classify(points.values), points.target_BC)
+def _joined(views: list[LossInput]) -> LossInput:
+    """The views of all branches, one branch after another."""
+    if len(views) == 1:
+        return views[0]
+
+    def cat(name: str) -> Tensor | None:
+        values = [getattr(view, name) for view in views]
+        return None if values[0] is None else torch.cat(values)
+
+    return LossInput(
+        logits=torch.cat([view.logits for view in views]),
+        target=cat("target"),
+        features=cat("features"),
+        language=cat("language"),
+        embedding=cat("embedding"),
+        attention={
+            layer: torch.cat(_same_length([view.attention[layer] for view in views]))
+            for layer in views[0].attention
+        },
+    )
 
 
-def _of(chain: tuple[Augmenter, ...], level: str) -> Iterator[Augmenter]:
-    return (augmenter for augmenter in chain if augmenter.level == level)
+def _same_length(values: list[Tensor]) -> list[Tensor]:
+    """Attention of batches of different lengths, all as long as the longest: 0 at padding."""
+    T = max(value.shape[-1] for value in values)
+    return [padded_with(v, (0, T - v.shape[-1], 0, T - v.shape[-1])) for v in values]

@@ -12,7 +12,7 @@ from conlst.model import load
 from conlst.predict import label
 from conlst.progress import Progress
 from conlst.recipe import ContrastiveStage, Model
-from conlst.stages import contrastive
+from conlst.stages import contrastive, encoded
 from conlst.stages.material import Source, target_of
 from conlst.train import Tools, accelerator, generator_for
 from tests.conftest import TOPICS, excerpt
@@ -25,7 +25,7 @@ def opinionated(folder):
     torch.manual_seed(0)
     model = load(Model(name=str(folder), max_length=24), TOPICS)
     tokens = model.tokenise(rows_of("pool.fr", 20, "fr")[0])
-    mean = label(model, tokens, Progress(), "").features.mean(0)
+    mean = label(model, tokens, Progress(), "").features_ND.mean(0)
     with torch.no_grad():
         model.output.weight *= 1000
         model.output.bias.copy_(-model.output.weight @ mean)
@@ -45,7 +45,7 @@ def rows_of(name, n, language):
 @pytest.fixture
 def target(model):
     rows, _ = rows_of("pool.fr", 20, "fr")
-    return target_of(rows, model.tokenise(rows))
+    return target_of(rows, model.tokenise(rows), ("en", "fr"))
 
 
 @pytest.fixture
@@ -83,42 +83,42 @@ def test_the_gradient_reaches_the_negatives(model, target, pool):
     only_negative = sorted(set(torch.cat(spans[2:]).tolist()) - of_anchors)
     assert only_negative
     complement = torch.tensor([[True, False, False], [False, True, False]])
-    x = contrastive._views(stage(), model, target, anchors, complement)
-    x = contrastive._with_negatives(x, model, target, negatives)
+    x = encoded.views(stage(), model, target, pool, anchors, complement)
+    x = encoded.with_negatives(x, model, target, anchors, negatives)
     stage().loss(x).sum().backward()
     gradient = model.network.get_input_embeddings().weight.grad
     assert (gradient[only_negative].abs().sum(1) > 0).all()
 
 
-def test_negatives_are_encoded_once_and_each_anchor_knows_its_own(model, target):
+def test_negatives_are_encoded_once_and_each_anchor_knows_its_own(model, target, pool):
     rows_BK = torch.tensor([[3, 7], [7, -1], [-1, -1]])
     complement = torch.eye(3).bool()
-    x = contrastive._views(stage(), model, target, torch.tensor([0, 1, 2]), complement)
+    x = encoded.views(stage(), model, target, pool, torch.tensor([0, 1, 2]), complement)
     model.eval()
     model.take_counts()
-    x = contrastive._with_negatives(x, model, target, rows_BK)
+    x = encoded.with_negatives(x, model, target, torch.tensor([0, 1, 2]), rows_BK)
     assert model.take_counts()[0] == int(target.tokens.lengths[[3, 7]].sum())
     assert x.negative_mask.tolist() == [[True, True], [False, True], [False, False]]
     alone = model.project(model.encode(target.tokens, torch.tensor([7])).features)
     assert torch.allclose(x.negatives[1], alone[0], atol=1e-5)
 
 
-def test_no_negative_at_all_is_no_loss_and_no_nan(model, target):
-    x = contrastive._views(stage(), model, target, torch.tensor([0]), torch.eye(3)[:1].bool())
-    x = contrastive._with_negatives(x, model, target, torch.full((1, 4), -1))
+def test_no_negative_at_all_is_no_loss_and_no_nan(model, target, pool):
+    x = encoded.views(stage(), model, target, pool, torch.tensor([0]), torch.eye(3)[:1].bool())
+    x = encoded.with_negatives(x, model, target, torch.tensor([0]), torch.full((1, 4), -1))
     loss = stage().loss(x)
     loss.sum().backward()
     assert loss.tolist() == [0.0]
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
-def test_the_two_views_are_the_same_texts_under_other_dropout(model, target):
+def test_the_two_views_are_the_same_texts_under_other_dropout(model, target, pool):
     complement = torch.eye(3)[[0, 1]].bool()
     model.train()
-    x = contrastive._views(stage(), model, target, torch.tensor([4, 5]), complement)
+    x = encoded.views(stage(), model, target, pool, torch.tensor([4, 5]), complement)
     assert not torch.allclose(x.anchor, x.positive)
     model.eval()
-    x = contrastive._views(stage(), model, target, torch.tensor([4, 5]), complement)
+    x = encoded.views(stage(), model, target, pool, torch.tensor([4, 5]), complement)
     assert torch.allclose(x.anchor, x.positive, atol=1e-6)
 
 
@@ -151,13 +151,13 @@ def test_a_seed_repeats_the_stage_and_another_does_not(tiny_encoder, source, tar
 
 def test_anchors_are_drawn_a_new_complement_at_every_step(model, source, target, pool, monkeypatch):
     drawn = []
-    kept = contrastive._views
+    kept = encoded.views
 
-    def watch(stage, model, target, rows, complement):
+    def watch(stage, model, target, pool, rows, complement):
         drawn.extend(zip(rows.tolist(), complement.int().argmax(1).tolist(), strict=True))
-        return kept(stage, model, target, rows, complement)
+        return kept(stage, model, target, pool, rows, complement)
 
-    monkeypatch.setattr(contrastive, "_views", watch)
+    monkeypatch.setattr(contrastive, "views", watch)
     everybody = stage(epochs=8, confident={"type": "fixed", "threshold": 0.01})
     contrastive.train(everybody, model, source, target, pool, tools())
     own = pool.pseudo_label.tolist()

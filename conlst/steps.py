@@ -1,0 +1,289 @@
+"""One stage of one lineage: from the weights it starts with to its tables and its record."""
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+
+from conlst.arrays import Pool, Rows, Selection
+from conlst.bench import PRETRAINED, SOURCE, Bench
+from conlst.folder import RunFolder
+from conlst.predict import Labelled, label
+from conlst.progress import Progress
+from conlst.recipe import Recipe
+from conlst.stages import contrastive, self_training
+from conlst.stages.material import Target
+from conlst.train import Tools
+from conlst.verdicts import collapse, one_class, value, verdict
+
+CURVE_ROWS = 500
+"""Pool rows a language that are labelled for a point of the stage-1 curve."""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Languages that are adapted together, into one model: all of them (joint), or one."""
+
+    adapted: list[str]
+    tested: list[str]
+    folder: str = ""
+    """"" or "<language>/", inside each folder of the run folder."""
+
+    @property
+    def language(self) -> str | None:
+        return self.folder.rstrip("/") or None
+
+
+@dataclass
+class Outcome:
+    """What a stage tells, beside the changed model."""
+
+    facts: dict[str, Any]
+    columns: dict[str, Any] = field(default_factory=dict)
+    """More columns of the table of its pseudo-labels, as pyarrow arrays."""
+    selection: Selection | None = None
+    warnings: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What an adapting stage began with."""
+
+    target: Target
+    pool: Pool
+    """The target as the stage before left it."""
+    place: str
+    """The folder of the stage before."""
+
+
+@contextmanager
+def watched(outcome: Outcome) -> Iterator[None]:
+    """Time a stage and keep what it warns of."""
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    outcome.warnings += dict.fromkeys(str(warning.message) for warning in caught)
+    outcome.seconds = time.perf_counter() - start
+
+
+def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> dict[str, Any]:
+    """Run one stage of a lineage, and return its record."""
+    outcome = Outcome({})
+    with watched(outcome):
+        pool = _pool(bench, lineage, target, name, before)
+        bench.go_to(_starting_point(bench.recipe, lineage, name, before))
+        bench.weights = f"on the way to {lineage.folder}{name}"
+        bench.model.take_counts()
+        tools = bench.tools(lineage.folder, name)
+        if name == "contrastive":
+            _contrastive(bench, lineage, target, pool, tools, outcome)
+        else:
+            _self_training(bench, lineage, target, pool, tools, outcome)
+    return close(bench, lineage, name, outcome, Seen(target, pool, before))
+
+
+def _pool(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> Pool:
+    """What the stage selects from: the target, as the stage before left it."""
+    first, loop = bench.recipe.contrastive, bench.recipe.self_training
+    if name == "contrastive":
+        assert first is not None
+        return bench.pool(target, lineage.adapted, before, [first.confident, first.complement])
+    assert loop is not None
+    offline = loop.selector if loop.mode == "offline" else None
+    pool = bench.pool(target, lineage.adapted, before, [offline, loop.stop])
+    iteration = int(name.rpartition("-")[2])
+    history = tuple(_selection(bench, lineage, earlier) for earlier in range(1, iteration))
+    return replace(pool, round=iteration, history=history)
+
+
+def _selection(bench: Bench, lineage: Lineage, iteration: int) -> Selection:
+    """What an iteration selected, by its file."""
+    name = f"pseudo_labels/{lineage.folder}self_training-{iteration}.parquet"
+    table = pq.read_table(bench.folder.path / name, columns=["selected", "target", "weight"])
+    kept = table.filter(table["selected"])
+    index = torch.tensor(table["selected"].to_pylist()).nonzero().flatten()
+    target_KC = torch.tensor(kept["target"].to_pylist()).reshape(len(index), len(bench.classes))
+    return Selection(index, target_KC, torch.tensor(kept["weight"].to_pylist()))
+
+
+def _starting_point(recipe: Recipe, lineage: Lineage, name: str, before: str) -> str:
+    reinit = recipe.self_training.reinit if recipe.self_training else "continue"
+    if name == "contrastive" or reinit == "continue":
+        return before
+    places = {"pretrained": PRETRAINED, "source": SOURCE}
+    return places.get(reinit, f"checkpoints/{lineage.folder}contrastive")
+
+
+def _contrastive(
+    bench: Bench, lineage: Lineage, target: Target, pool: Pool, tools: Tools, outcome: Outcome
+) -> None:
+    stage = bench.recipe.contrastive
+    assert stage is not None
+    rows = _spread(target)
+    tokens = target.tokens.take(rows)
+    curve: list[tuple[int, Tensor]] = []
+
+    def observe(at: int) -> None:
+        curve.append((at, label(bench.model, tokens, Progress(), "").logits_NC.argmax(1)))
+
+    if stage.curve:
+        observe(0)
+    out = contrastive.train(stage, bench.model, bench.source, target, pool, tools, observe)
+    if curve:
+        table = _curve(curve, target.rows.take(rows.tolist()))
+        bench.folder.write_table(f"pseudo_labels/{lineage.folder}contrastive-curve.parquet", table)
+    outcome.facts |= out.facts
+    held = pa.array(out.complement_NC.tolist(), pa.list_(pa.bool_()))
+    outcome.columns["complement"] = held
+
+
+def _spread(target: Target) -> Tensor:
+    """Evenly spaced rows of every language, at most `CURVE_ROWS` each."""
+    parts = []
+    for code in target.language.unique():
+        rows = (target.language == code).nonzero().flatten()
+        parts.append(rows[:: -(-len(rows) // CURVE_ROWS)])
+    return torch.cat(parts)
+
+
+def _curve(curve: list[tuple[int, Tensor]], rows: Rows) -> pa.Table:
+    return pa.table(
+        {
+            "step": pa.array([at for at, _ in curve for _ in rows.ids], pa.int32()),
+            "id": pa.array(list(rows.ids) * len(curve)),
+            "language": pa.array(list(rows.languages) * len(curve)),
+            "label": pa.array(torch.cat([said for _, said in curve]).tolist(), pa.int32()),
+        }
+    )
+
+
+def _self_training(
+    bench: Bench, lineage: Lineage, target: Target, pool: Pool, tools: Tools, outcome: Outcome
+) -> None:
+    stage = bench.recipe.self_training
+    assert stage is not None
+    if stage.augment and (told := stage.augment.prepare(target.rows, bench.progress)):
+        outcome.facts["augment"] = told
+    out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
+    chosen, N, C = out.selection, len(pool), len(bench.classes)
+    taken_N = torch.full((N,), -1).index_copy_(0, chosen.index, chosen.target_KC.argmax(1))
+    weight_N = torch.zeros(N).index_copy_(0, chosen.index, chosen.weight.float())
+    target_NC = torch.zeros(N, C).index_copy_(0, chosen.index, chosen.target_KC.float())
+    outcome.facts |= out.facts
+    outcome.selection = chosen
+    outcome.columns |= {
+        "selected": pa.array((taken_N >= 0).tolist()),
+        "label": pa.array(taken_N.tolist(), pa.int32()),
+        "target": _lists(target_NC),
+        "weight": pa.array(weight_N.tolist(), pa.float32()),
+    }
+
+
+def close(
+    bench: Bench,
+    lineage: Lineage,
+    name: str,
+    outcome: Outcome,
+    seen: Seen | None = None,
+) -> dict[str, Any]:
+    """Label pools and tests with the new weights, judge them, and keep it all."""
+    tokens, positions = bench.model.take_counts()
+    place = f"checkpoints/{lineage.folder}{name}"
+    bench.trained_to(place)
+    for message in outcome.warnings:
+        bench.progress.warn(f"{lineage.folder}{name}: {message}")
+    _write_tables(bench, lineage, name, place, outcome)
+    accuracy = bench.source_accuracy()
+    messages = list(outcome.warnings)
+    if name == "source":
+        messages += one_class(bench, lineage.adapted, place)
+    record = {
+        "name": name,
+        "language": lineage.language,
+        "seconds": round(outcome.seconds, 2),
+        "steps": outcome.facts.get("steps", 0),
+        "facts": outcome.facts,
+        "warnings": messages,
+        "collapse": [] if name == "source" else collapse(bench, lineage.adapted, place, accuracy),
+        "verdict": "go on",
+        "criterion": None,
+        "source_dev": accuracy,
+        "tokens": tokens,
+        "padding": 1 - tokens / positions if positions else 0.0,
+    }
+    if seen and outcome.selection:
+        record |= _judged(bench, lineage, place, accuracy, outcome.selection, seen)
+    _keep(bench, place, record)
+    return record
+
+
+def _keep(bench: Bench, place: str, record: dict[str, Any]) -> None:
+    """Write weights and record in one step: the record says that the stage is whole."""
+
+    def fill(path: Any) -> None:
+        bench.model.save(path)
+        RunFolder(path).write_json("record.json", record)
+
+    bench.folder.write_folder(place, fill)
+    name, language = record["name"], record["language"]
+    bench.folder.event("stage", name=name, language=language, seconds=record["seconds"])
+    bench.logged += record["steps"]
+    told = {f"{place.removeprefix('checkpoints/')}/source_dev": record["source_dev"]}
+    bench.accelerator.log(told, step=bench.logged)
+
+
+def _judged(
+    bench: Bench, lineage: Lineage, place: str, accuracy: float, chosen: Selection, seen: Seen
+) -> dict[str, Any]:
+    """What the stopping criterion makes of the new weights, and whether to go on."""
+    stop = bench.recipe.self_training and bench.recipe.self_training.stop
+    if not stop:
+        return {}
+    earlier = bench.folder.read_json(f"{seen.place}/record.json")
+    assert earlier is not None
+    values = earlier["criterion"]
+    if values is None:  # the first iteration: how it stood before
+        values = [value(stop, seen.pool, None, earlier["source_dev"])]
+    after = bench.pool(seen.target, lineage.adapted, place, [stop])
+    after = replace(after, round=seen.pool.round, history=(*seen.pool.history, chosen))
+    values = [*values, value(stop, after, seen.pool, accuracy)]
+    return {"criterion": values, "verdict": verdict(stop, values)}
+
+
+def _write_tables(bench: Bench, lineage: Lineage, name: str, place: str, outcome: Outcome) -> None:
+    if lineage.adapted:
+        said = bench.label_pools(lineage.adapted, place)
+        table = _table(bench.texts.pools, lineage.adapted, said, outcome.columns)
+        bench.folder.write_table(f"pseudo_labels/{lineage.folder}{name}.parquet", table)
+    if lineage.tested:
+        said = bench.label_tests(lineage.tested)
+        table = _table(bench.texts.tests, lineage.tested, said, {})
+        bench.folder.write_table(f"predictions/{lineage.folder}{name}.parquet", table)
+
+
+def _table(
+    rows: Mapping[str, Rows], languages: list[str], said: Labelled, more: dict[str, Any]
+) -> pa.Table:
+    """Rows with the probabilities a model gives them; what is right is known only to the report."""
+    columns = {
+        "id": pa.array([id for code in languages for id in rows[code].ids]),
+        "language": pa.array([code for code in languages for _ in rows[code].ids]),
+        "probabilities": _lists(said.probs_NC),
+    }
+    return pa.table(columns | more)
+
+
+def _lists(values_NC: Tensor) -> Any:
+    """A matrix as a column: one list a row."""
+    N, C = values_NC.shape
+    offsets = pa.array(range(0, N * C + 1, C), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(values_NC.flatten().numpy()))

@@ -1,45 +1,49 @@
 """Class-wise thresholds: a class that is learnt less asks for less confidence."""
 
-import warnings
 from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
-from conlst.arrays import Pool, Selection
-from conlst.errors import ConlstWarning
+from conlst.arrays import Pool, Selection, Sizes
 from conlst.selectors.base import Selector, selectors
+from conlst.selectors.open_thresholds import AfterOnePass, a_floor, warn_of_open
 
 
 @selectors.register("flexmatch")
 class FlexMatch(Selector):
     r"""Keep the rows whose confidence reaches the threshold of their own predicted class.
 
-        sigma(c) = #{ n : conf_n >= tau and yhat_n = c }
+        sigma(c) = #{ n : conf_n >= tau and yhat_n = c }                         offline
+                 = #{ n : last_n = c }                                           online
         beta(c)  = sigma(c) / max( max_c' sigma(c'), N - sum_c' sigma(c') )      with warm_up
                  = sigma(c) / max_c' sigma(c')                                   without; 0/0 = 0
         T(c)     = max( M(beta(c)) * tau, floor )
         keep_n   = [ conf_n >= T(yhat_n) ]
-        M(x)     = x / (2 - x) convex | x linear | ln(x + 1) / ln 2 concave
+        M(x)     = x / (2 - x) convex | x linear | ln(x + 1) / ln 2 concave | 1 / (2 - x) low_limit
 
     Symbols: conf_n = max_c q_nc, float[N]; yhat_n = argmax_c q_nc, int64[N]; sigma(c), the
-    learning status of class c, int64[C]; T(c), float[C]; C classes, N rows of the pool.
+    learning status of class c, int64[C]; last_n, yhat_n of the last step at which conf_n >= tau, of
+    no class before; T(c), float[C]; C classes, N rows of the pool.
 
     Paper: Zhang et al. 2021, "FlexMatch", Eq. 5-8 and 11; CoNLST (Li et al. 2024) uses it in
     self-training (Eq. 14).
 
-    Departs: FlexMatch updates sigma step by step from the last confident label of each row. Here
-    it is the closed form over one prediction pass of the whole pool, once an iteration. Its tau is
-    .95. `floor` is ours.
+    Departs: offline, sigma is the closed form over one prediction pass of the whole pool, once an
+    iteration. Online it is the paper's: a batch is judged by the T(c) of before it, then its sure
+    rows replace their last labels. Only the differences are counted, so that a step costs the same
+    whatever N is (TorchSSL and USB count all N anew); a batch holds a row at most once. FlexMatch's
+    tau is .95. `low_limit` is a mapping of its code, not of the paper. `floor` is ours.
 
     Two questions users keep asking. *Why is sigma counted with the fixed tau, while T(c) decides
     who is kept?* On purpose: the status should reflect clean labels only; counted with T(c), a low
-    threshold would raise itself. *Why do all thresholds start at 0?* T(c) = 0 wherever beta(c) = 0:
-    nobody is sure of the class yet. The warm-up term only keeps thresholds low while most rows are
-    unsure; it does not lift the ones at 0. Since conf_n >= 1/C always, T(c) <= 1/C is no threshold
-    at all: with C = 3 and tau = .9 that holds for every class with beta(c) <= .54 (convex), and
-    the rarest class takes everything. A warning says so, and `floor` prevents it.
+    threshold would raise itself. *Why do all thresholds start at 0?* T(c) = 0 wherever beta(c) = 0
+    (tau / 2 under low_limit): nobody is sure of the class yet. The warm-up term only keeps
+    thresholds low while most rows are unsure; it does not lift the ones at 0. Since conf_n >= 1/C
+    always, T(c) <= 1/C is no threshold at all: with C = 3 and tau = .9 that holds for every class
+    with beta(c) <= .54 (convex), and the rarest class takes everything. A warning says so (online
+    after the first pass of the pool), and `floor` prevents it.
 
     Raises:
         pydantic.ValidationError: threshold or floor outside (0, 1], or an unknown mapping.
@@ -59,7 +63,7 @@ class FlexMatch(Selector):
     threshold: float = Field(
         0.9, gt=0, le=1, description="threshold of a class that is fully learnt"
     )
-    mapping: Literal["convex", "linear", "concave"] = Field(
+    mapping: Literal["convex", "linear", "concave", "low_limit"] = Field(
         "convex", description="M: how a class's learning status scales its threshold"
     )
     warm_up: bool = Field(
@@ -69,41 +73,67 @@ class FlexMatch(Selector):
         None, gt=0, le=1, description="no threshold falls below it; null leaves them as they are"
     )
 
+    def build(self, sizes: Sizes) -> "FlexMatchOnline":
+        """The same, with the last sure label of each row for a memory."""
+        return FlexMatchOnline(self, sizes)
+
     def __call__(self, pool: Pool, *, generator: torch.Generator) -> Selection:
         threshold_C = self.thresholds(pool)
-        self._warn_of_no_threshold(pool, threshold_C)
+        warn_of_open("flexmatch", pool, threshold_C, a_floor(pool))
         return Selection.hard(pool, pool.confidence >= threshold_C[pool.pseudo_label])
 
     def thresholds(self, pool: Pool) -> Tensor:
         """T(c), float[C]: the least confidence each class asks of this pool."""
-        C = len(pool.classes)
         sure = pool.confidence >= self.threshold
-        sigma_C = torch.bincount(pool.pseudo_label[sure], minlength=C)
+        sigma_C = torch.bincount(pool.pseudo_label[sure], minlength=len(pool.classes))
+        threshold_C = self.thresholds_at(sigma_C, len(pool) - sigma_C.sum())
+        return threshold_C.to(pool.probs_NC.dtype)
+
+    def thresholds_at(self, sigma_C: Tensor, unsure: Tensor) -> Tensor:
+        """T(c), float64[C], where sigma(c) rows are sure of class c and the rest of none."""
         most = sigma_C.max()
         if self.warm_up:
-            most = torch.maximum(most, len(pool) - sigma_C.sum())
+            most = torch.maximum(most, unsure)
         beta_C = sigma_C.double() / most.clamp(min=1)  # 0 / 0 = 0
-        threshold_C = self._map(beta_C) * self.threshold
-        return threshold_C.clamp(min=self.floor or 0.0).to(pool.probs_NC.dtype)
+        return (self._map(beta_C) * self.threshold).clamp(min=self.floor or 0.0)
 
     def _map(self, x: Tensor) -> Tensor:
-        if self.mapping == "convex":
-            return x / (2 - x)
+        if self.mapping in ("convex", "low_limit"):
+            return (x if self.mapping == "convex" else 1) / (2 - x)
         return x if self.mapping == "linear" else torch.log2(x + 1)
 
-    def _warn_of_no_threshold(self, pool: Pool, threshold_C: Tensor) -> None:
-        C = len(pool.classes)
-        open_C = (threshold_C <= 1 / C).tolist()
-        if not any(open_C):
-            return
-        names = ", ".join(
-            name for name, is_open in zip(pool.classes, open_C, strict=True) if is_open
-        )
-        where = ", ".join(pool.languages[i] for i in torch.unique(pool.language).tolist())
-        warnings.warn(
-            f"flexmatch ({where}): the thresholds of {names} are at most 1/C = {1 / C:.3f}, so "
-            f"every row predicted so is kept; a floor prevents it, such as "
-            f"floor: {(1 + 1 / C) / 2:.2f}",
-            ConlstWarning,
-            stacklevel=3,
-        )
+
+class FlexMatchOnline(nn.Module):
+    """FlexMatch batch by batch; it remembers 2 bytes a row."""
+
+    last_N: Tensor
+    """int16[N]: the last sure label of each row; C where there is none yet."""
+    count: Tensor
+    """int64[C + 1]: how often each stands in `last_N`."""
+
+    def __init__(self, flexmatch: FlexMatch, sizes: Sizes) -> None:
+        super().__init__()
+        self.flexmatch = flexmatch
+        self.warn = AfterOnePass(sizes.rows)
+        nobody = torch.full((sizes.rows,), sizes.classes, dtype=torch.int16)
+        self.register_buffer("last_N", nobody)
+        self.register_buffer("count", torch.tensor([0] * sizes.classes + [sizes.rows]))
+
+    def forward(self, pool: Pool, *, generator: torch.Generator) -> Selection:
+        """Select by the thresholds of before this batch, then remember its sure rows."""
+        threshold_C = self.flexmatch.thresholds_at(self.count[:-1], self.count[-1])
+        threshold_C = threshold_C.to(pool.probs_NC.dtype)
+        self.warn("flexmatch", pool, threshold_C, a_floor(pool))
+        selection = Selection.hard(pool, pool.confidence >= threshold_C[pool.pseudo_label])
+        self.remember(pool)
+        return selection
+
+    def remember(self, pool: Pool) -> None:
+        """Take the sure rows of a batch over into `last_N` and `count`."""
+        place_B = torch.arange(len(pool)) if pool.place is None else pool.place
+        last_N, sure_B = self.last_N, pool.confidence >= self.flexmatch.threshold
+        old_B = last_N.index_select(0, place_B).long()
+        new_B = pool.pseudo_label.where(sure_B, old_B)
+        one_B = torch.ones_like(new_B)
+        last_N.index_copy_(0, place_B, new_B.short())
+        self.count.index_add_(0, new_B, one_B).index_add_(0, old_B, one_B, alpha=-1)

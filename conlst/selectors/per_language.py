@@ -1,12 +1,15 @@
 """Another selector, applied to each language by itself."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import torch
 from pydantic import Field
 
-from conlst.arrays import Pool, Selection
+from conlst.arrays import Pool, Selection, Sizes
 from conlst.selectors.base import Selector, selectors
+from conlst.selectors.built import Built, Inner
+from conlst.selectors.selections import joined
 
 
 @selectors.register("per_language")
@@ -27,6 +30,8 @@ class PerLanguage(Selector):
 
     Departs: any selector may stand inside. Languages are visited in the order of `pool.languages`
     and draw from the same generator one after the other; a language without rows is passed over.
+    Online, each language has a selector of its own, which remembers what it saw of that language;
+    one that counts the rows of the pool it has not yet seen counts all other languages' too.
 
     Raises:
         pydantic.ValidationError: no selector is given, or its own parameters are wrong.
@@ -43,14 +48,19 @@ class PerLanguage(Selector):
 
     selector: Annotated[Selector, selectors] = Field(description="what selects within one language")
 
+    def build(self, sizes: Sizes) -> Built:
+        return Built(self.combined, [self.selector.build(sizes) for _ in sizes.languages])
+
     def __call__(self, pool: Pool, *, generator: torch.Generator) -> Selection:
-        parts = [Selection.hard(pool, torch.zeros(len(pool), dtype=torch.bool))]  # if no row at all
+        return self.combined([self.selector] * len(pool.languages), pool, generator=generator)
+
+    def combined(
+        self, inner: Sequence[Inner], pool: Pool, *, generator: torch.Generator
+    ) -> Selection:
+        """The formula, over one selector a language, which may have been built."""
+        parts = []
         for language in torch.unique(pool.language).tolist():
             rows = (pool.language == language).nonzero().flatten()
-            part = self.selector(pool.take(rows), generator=generator)
+            part = inner[language](pool.take(rows), generator=generator)
             parts.append(Selection(rows[part.index], part.target_KC, part.weight))
-        index = torch.cat([part.index for part in parts])
-        target_KC = torch.cat([part.target_KC for part in parts])
-        weight = torch.cat([part.weight for part in parts])
-        order = index.argsort()
-        return Selection(index[order], target_KC[order], weight[order])
+        return joined(pool, parts)

@@ -8,6 +8,7 @@ from conlst.testing import pool_of, random_pool
 GENERATOR = torch.Generator()
 
 
+@pytest.mark.oracle("selectors.fixed")
 @pytest.mark.parametrize("threshold", [0.34, 0.5, 0.9, 1.0])
 def test_it_keeps_the_rows_a_plain_loop_keeps(threshold):
     pool = random_pool(60)

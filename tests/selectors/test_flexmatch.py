@@ -1,12 +1,14 @@
 import math
 import warnings
+from collections import Counter
 
 import pytest
 import torch
 
+from conlst.arrays import Sizes
 from conlst.errors import ConlstWarning
-from conlst.selectors import FlexMatch
-from conlst.testing import pool_of, random_pool
+from conlst.selectors.flexmatch import FlexMatch
+from conlst.testing import check, pool_of, random_pool
 
 pytestmark = pytest.mark.filterwarnings("ignore::conlst.errors.ConlstWarning")
 GENERATOR = torch.Generator()
@@ -14,7 +16,13 @@ MAPS = {
     "convex": lambda x: x / (2 - x),
     "linear": lambda x: x,
     "concave": lambda x: math.log(x + 1) / math.log(2),
+    "low_limit": lambda x: 1 / (2 - x),
 }
+
+
+@pytest.mark.parametrize("mapping", MAPS)
+def test_it_keeps_its_contract(mapping):
+    check(FlexMatch(mapping=mapping, warm_up=mapping != "linear"))
 
 
 def slow_thresholds(pool, tau, mapping, warm_up, floor):
@@ -31,6 +39,7 @@ def slow_thresholds(pool, tau, mapping, warm_up, floor):
     return [max(MAPS[mapping](b) * tau, floor or 0.0) for b in beta]
 
 
+@pytest.mark.oracle("selectors.flexmatch")
 @pytest.mark.parametrize("mapping", MAPS)
 @pytest.mark.parametrize("warm_up", [True, False])
 @pytest.mark.parametrize("floor", [None, 0.55])
@@ -103,6 +112,109 @@ def test_a_floor_silences_the_warning_and_stops_the_rare_class_from_taking_every
 def test_without_the_mapping_the_status_would_not_matter():
     pool = of_counts(20, 10, 5)
     found = [tuple(FlexMatch(mapping=m).thresholds(pool).tolist()) for m in MAPS]
-    convex, linear, concave = found
+    convex, linear, concave, low_limit = found
     assert all(a <= b <= c for a, b, c in zip(convex, linear, concave, strict=True))
-    assert len(set(found)) == 3
+    assert len(set(found)) == 4
+    assert min(low_limit) > 0.45  # never below tau / 2
+
+
+# ---- online ------------------------------------------------------------------------------------
+
+
+def steps(N, B, epochs):
+    """Batches of a pool whose predictions change at every step."""
+    generator, seed = torch.Generator().manual_seed(5), 0
+    for _ in range(epochs):
+        for chunk in torch.randperm(N, generator=generator).split(B):
+            seed += 1
+            yield random_pool(N, seed=seed).take(chunk)
+
+
+def built(N, C=3, **parameters):
+    return FlexMatch(**parameters).build(Sizes(C, 8, ("sw", "th"), N))
+
+
+@pytest.mark.oracle("selectors.flexmatch")
+@pytest.mark.parametrize("mapping", MAPS)
+@pytest.mark.parametrize("warm_up", [True, False])
+@pytest.mark.parametrize("floor", [None, 0.55])
+def test_online_it_agrees_with_a_counter_over_all_rows(mapping, warm_up, floor):
+    tau, N, last, kept_by_step = 0.7, 30, {}, []
+    online = built(N, threshold=tau, mapping=mapping, warm_up=warm_up, floor=floor)
+    for batch in steps(N, 7, 4):
+        count = Counter(last.get(n, -1) for n in range(N))
+        sure = [count[c] for c in range(3)]
+        most = max(*sure, count[-1]) if warm_up else max(sure)
+        beta = [s / most if most else 0.0 for s in sure]
+        kept = []
+        rows = zip(batch.place.tolist(), batch.probs_NC.tolist(), strict=True)
+        for b, (n, q) in enumerate(rows):
+            label = q.index(max(q))
+            if max(q) >= max(MAPS[mapping](beta[label]) * tau, floor or 0.0):
+                kept.append(b)
+            if max(q) >= tau:
+                last[n] = label
+        assert online(batch, generator=GENERATOR).index.tolist() == kept
+        kept_by_step.append(len(kept) / len(batch))
+    assert len(set(kept_by_step)) > 2
+
+
+def test_a_pass_of_a_model_that_stands_still_gives_the_thresholds_of_the_whole_pool():
+    pool = random_pool(48, seed=2)
+    flexmatch = FlexMatch(threshold=0.7)
+    online = flexmatch.build(Sizes(3, 8, pool.languages, 48))
+    for chunk in torch.randperm(48, generator=GENERATOR).split(5):
+        online(pool.take(chunk), generator=GENERATOR)
+    found = flexmatch.thresholds_at(online.count[:-1], online.count[-1])
+    assert found.tolist() == pytest.approx(flexmatch.thresholds(pool).tolist())
+
+
+def test_a_batch_is_judged_by_the_thresholds_of_before_it():
+    online = built(3, threshold=0.9, C=2)
+    pool = pool_of([[0.95, 0.05], [0.7, 0.3], [0.3, 0.7]])
+    assert len(online(pool, generator=GENERATOR).index) == 3  # nothing was known: all thresholds 0
+    assert online(pool, generator=GENERATOR).index.tolist() == [0, 1, 2]  # warm-up: beta = 1 / 2
+    cold = built(3, threshold=0.9, C=2, warm_up=False)
+    cold(pool, generator=GENERATOR)
+    assert cold(pool, generator=GENERATOR).index.tolist() == [0, 2]
+
+
+def test_a_row_keeps_its_last_sure_label_until_it_is_sure_of_another():
+    online = built(2, threshold=0.9, C=2)
+    found = []
+    for probs in ([0.95, 0.05], [0.6, 0.4], [0.3, 0.7], [0.05, 0.95]):
+        online(pool_of([probs], place=torch.tensor([1])), generator=GENERATOR)
+        found.append((online.last_N.tolist(), online.count.tolist()))
+    sure_of_a, sure_of_b = ([2, 0], [1, 0, 1]), ([2, 1], [0, 1, 1])
+    assert found == [sure_of_a, sure_of_a, sure_of_a, sure_of_b]
+
+
+def test_the_counts_are_those_of_the_labels_and_sum_to_all_rows():
+    online = built(30, threshold=0.7)
+    for batch in steps(30, 7, 2):
+        online(batch, generator=GENERATOR)
+        assert online.count.tolist() == torch.bincount(online.last_N.long(), minlength=4).tolist()
+        assert online.count.sum() == 30
+
+
+def test_what_is_saved_halfway_goes_on_the_same():
+    batches = list(steps(30, 7, 2))
+    online, other = built(30, threshold=0.7), built(30, threshold=0.7)
+    for batch in batches[:5]:
+        online(batch, generator=GENERATOR)
+    other.load_state_dict(online.state_dict())
+    for batch in batches[5:]:
+        a, b = (one(batch, generator=GENERATOR) for one in (online, other))
+        assert a.index.tolist() == b.index.tolist()
+
+
+def test_online_the_warning_comes_once_and_after_the_first_pass():
+    pool = random_pool(30)
+    online = built(30, threshold=0.9)
+    when = []
+    for step in range(12):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            online(pool.take(torch.arange(10) + step % 3 * 10), generator=GENERATOR)
+        when += [step] * len(found)
+    assert when == [2]

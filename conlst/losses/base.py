@@ -52,4 +52,22 @@ class Readout:
         raise NotImplementedError
 
 
+def readout_of(loss: Loss) -> Loss | None:
+    """The loss that says how this one's logits become probabilities; None: softmax.
+
+    It is the loss itself, or the one part of a sum that does and learns nothing of its own.
+
+    Examples:
+        >>> readout_of(losses.validate({"type": "cross_entropy"})) is None
+        True
+    """
+    sizes = Sizes(2, 1, ("en", "sw"))
+    if not isinstance(loss.build(sizes), Readout):
+        return None
+    for part in loss.walk():
+        if isinstance(part, Loss) and part is not loss and isinstance(part, Readout):
+            return part
+    return loss
+
+
 losses: Registry[Loss] = Registry("losses", Loss)

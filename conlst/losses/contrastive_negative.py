@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from conlst.arrays import LossInput
 from conlst.losses.base import Loss, losses
+from conlst.losses.contrast import at_least_float32, unit
 
 TINY = 1e-6
 """A literal d+ below it counts as it: the logarithm has no finite slope at 0."""
@@ -91,10 +91,7 @@ class ContrastiveNegative(Loss):
         return loss_B.where(x.negative_mask.any(1), 0)
 
     def _scaled(self, z: Tensor) -> Tensor:
-        z = z.to(
-            torch.promote_types(z.dtype, torch.float32)
-        )  # half precision is too coarse for d^2
-        return normalize(z, dim=-1) if self.normalize else z
+        return unit(z) if self.normalize else at_least_float32(z)
 
     def _similarity(self, x: Tensor, y: Tensor) -> Tensor:
         if not self.similarity.startswith("neg_"):

@@ -20,6 +20,7 @@ def slow(z, target, complement, sign, label):
     return loss if sign == "positive" else -loss
 
 
+@pytest.mark.oracle("losses.clcs")
 @pytest.mark.parametrize("sign", ["positive", "printed"])
 @pytest.mark.parametrize("label", ["complementary", "true", "all_complementary"])
 def test_it_agrees_with_a_slow_loop(sign, label):

@@ -63,6 +63,7 @@ CASES = [
 ]
 
 
+@pytest.mark.oracle("losses.contrastive_negative")
 @pytest.mark.parametrize(("form", "similarity", "normalize"), CASES)
 @pytest.mark.parametrize("tau", [0.1, 2.0])
 def test_it_agrees_with_a_slow_loop_and_its_gradient_with_differences(

@@ -9,6 +9,7 @@ from conlst.losses.negative import log_not
 from conlst.testing import random_loss_input
 
 
+@pytest.mark.oracle("losses.negative")
 def test_it_agrees_with_a_slow_loop_over_several_complements():
     generator = torch.Generator().manual_seed(0)
     logits = 4 * torch.randn(30, 4, generator=generator)

@@ -15,8 +15,8 @@ class Criterion(Strategy):
 
     Args of a call: `pool`, the unlabelled rows as the model of a checkpoint sees them; `before`,
     the same rows as the checkpoint before saw them (None at the first); `source_accuracy`, of the
-    watched source rows. NaN where a figure has nothing to stand on. `needs` may hold "source"
-    (`pool.source`) and "history" (`pool.history`).
+    watched source rows. NaN where a figure has nothing to stand on; never an infinity. `needs` may
+    hold "source" (`pool.source`) and "history" (`pool.history`).
 
     `verdict` decides, after every iteration of self-training, whether there is to be another one.
     """
@@ -28,7 +28,8 @@ class Criterion(Strategy):
         """Judge the values so far: of the model that self-training began with, then by iteration.
 
         "keep" stops and keeps the last iteration, "roll back" stops and goes back to the one
-        before. By default an iteration that is worse than the one before is rolled back.
+        before. By default an iteration that is worse than the one before is rolled back. NaN is
+        neither better nor worse than anything, and stops nothing.
         """
         return "roll back" if len(values) > 1 and values[-1] < values[-2] else "go on"
 

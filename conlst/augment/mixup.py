@@ -1,8 +1,8 @@
-"""Strong view by mixing: a row's features and target with those of another row."""
+"""Strong view by mixing: a row's features, or the states of its tokens, with those of another."""
 
 import math
 from dataclasses import replace
-from typing import ClassVar
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -14,24 +14,34 @@ from conlst.augment.base import Augmenter, Level, augmenters
 
 @augmenters.register("mixup")
 class Mixup(Augmenter):
-    r"""Mix each row with another row of the batch, features and targets alike.
+    r"""Mix each row with another row, features (or states) and targets alike.
 
         h'_b = lambda h_b + (1 - lambda) h_partner(b),    lambda ~ Beta(alpha, alpha)
-        y'_b = lambda y_b + (1 - lambda) y_partner(b),    partner = a permutation of the batch
+        y'_b = lambda y_b + (1 - lambda) y_partner(b)
+        partner(b) = pi(b), pi a permutation of the batch                             target
+                   = the source row that stands beside b                              source
+                   ~ Uniform{ c : language_c != language_b }, b if there is none      other_language
 
-    Symbols: h_b, float[B, D], sentence features just before the classifier; y_b, float[B, C],
-    targets; lambda, one number a batch, or float[B, 1] with `per_pair`.
+    Symbols: h_b, float[B, D], sentence features just before the classifier (`where: pooled`), or
+    float[B, T, D], the embeddings or a layer's states of T tokens; y_b, float[B, C], targets;
+    lambda, one number a batch, or float[B] with `per_pair`; max(lambda, 1 - lambda) with `bias`.
 
     Paper: Zhang et al. 2018, "mixup"; Li et al. 2024, CoNLST, Eq. 9-11, alpha = 4 (as DivideMix,
-    Li et al. 2020). Beta(4, 4) has mean .5 and 86% of its mass in [.25, .75]: strong mixing.
+    Li et al. 2020). Beta(4, 4) has mean .5 and 86% of its mass in [.25, .75]: strong mixing. Chen
+    et al. 2020, MixText, for states (TMix: layer 7, 9 or 12, alpha 16); Berthelot et al. 2019,
+    MixMatch, for `bias`.
 
     Departs: the loss is the cross-entropy with the mixed target, which equals lambda CE(y_b) +
     (1 - lambda) CE(y_partner(b)), as cross-entropy is linear in its target. Gradients flow into
     both rows (USB's mixup runs under no_grad, so its encoder learns nothing). A row may be its own
-    partner, and a batch of one row stays as it is.
+    partner, and a batch of one row stays as it is. Mixed states are attended to wherever either
+    row has a token (MixText's code keeps the first row's mask and loses the end of a longer
+    partner); where only one has, the other's padding is mixed in, as in TMix. A place is special
+    (class token, separator, padding) only where it is so in both rows.
 
     Raises:
-        pydantic.ValidationError: alpha is not positive.
+        pydantic.ValidationError: alpha is not positive, or where, partner are none of those.
+        ValueError: the partners are source rows, and there are none.
 
     Examples:
         >>> import torch
@@ -44,23 +54,90 @@ class Mixup(Augmenter):
         >>> mixed.target_BC
         tensor([[0.7144, 0.2856],
                 [0.2856, 0.7144]])
+        >>> Mixup(where="embeddings").level, Mixup(where=9).at_layer
+        ('states', 9)
     """
 
-    level: ClassVar[Level] = "features"
     alpha: float = Field(4.0, gt=0, description="Beta(alpha, alpha): the larger, the nearer to 1/2")
+    where: Literal["pooled", "embeddings"] | Annotated[int, Field(ge=1)] = Field(
+        "pooled", description="what is mixed: sentence features, embeddings, or a layer's states"
+    )
+    partner: Literal["target", "source", "other_language"] = Field(
+        "target",
+        description="a row of the same batch, a labelled source row, or one of the batch "
+        "in another language",
+    )
     per_pair: bool = Field(False, description="draw lambda for each pair, not once a batch")
+    bias: bool = Field(False, description="let the row itself outweigh its partner")
+
+    @property
+    def level(self) -> Level:  # type: ignore[override]
+        return "features" if self.where == "pooled" else "states"
+
+    @property
+    def needs(self) -> frozenset[str]:  # type: ignore[override]
+        return frozenset({"source"} if self.partner == "source" else ())
+
+    @property
+    def at_layer(self) -> int:
+        return self.where if isinstance(self.where, int) else 0
 
     def features(self, points: Points, *, generator: torch.Generator) -> Points:
         """The mixed features, with their gradient, and the mixed targets."""
-        B = len(points)
-        partner_B = torch.randperm(B, generator=generator).to(points.values.device)
-        lambda_B1 = _symmetric_beta(self.alpha, B if self.per_pair else 1, generator)[:, None]
+        return self._mixed(points, self._partners(points, generator), generator)
 
-        def mix(x: Tensor) -> Tensor:
-            share = lambda_B1.to(x.device, x.dtype)
-            return share * x + (1 - share) * x[partner_B]
+    def states(self, points: Points, *, generator: torch.Generator) -> Points:
+        """The mixed states and targets; attended to is where either row has a token."""
+        other = self._partners(points, generator)
+        mixed = self._mixed(points, other, generator)
+        if points.attention_BT is not None and other.attention_BT is not None:
+            either_BT = torch.maximum(points.attention_BT, other.attention_BT)
+            mixed = replace(mixed, attention_BT=either_BT)
+        if points.special_BT is not None and other.special_BT is not None:
+            mixed = replace(mixed, special_BT=points.special_BT & other.special_BT)
+        return mixed
 
-        return replace(points, values=mix(points.values), target_BC=mix(points.target_BC))
+    def _mixed(self, points: Points, other: Points, generator: torch.Generator) -> Points:
+        lambda_B = _symmetric_beta(self.alpha, len(points) if self.per_pair else 1, generator)
+        if self.bias:
+            lambda_B = torch.maximum(lambda_B, 1 - lambda_B)
+
+        def mix(x: Tensor, y: Tensor) -> Tensor:
+            share = lambda_B.to(x.device, x.dtype).reshape(-1, *[1] * (x.dim() - 1))
+            return share * x + (1 - share) * y
+
+        values = mix(points.values, other.values)
+        return replace(points, values=values, target_BC=mix(points.target_BC, other.target_BC))
+
+    def _partners(self, points: Points, generator: torch.Generator) -> Points:
+        """The rows to mix with: row b of the answer is the partner of row b."""
+        if self.partner == "target":
+            return _taken(points, torch.randperm(len(points), generator=generator))
+        if self.partner == "other_language":
+            return _taken(points, _of_other_languages(points.language.cpu(), generator))
+        if points.source is None:
+            raise ValueError("mixup: the partners are source rows, and none were handed in")
+        return points.source
+
+
+def _taken(points: Points, index_B: Tensor) -> Points:
+    index_B = index_B.to(points.values.device)
+    attention_BT, special_BT = points.attention_BT, points.special_BT
+    return replace(
+        points,
+        values=points.values[index_B],
+        target_BC=points.target_BC[index_B],
+        attention_BT=None if attention_BT is None else attention_BT[index_B],
+        special_BT=None if special_BT is None else special_BT[index_B],
+    )
+
+
+def _of_other_languages(language_B: Tensor, generator: torch.Generator) -> Tensor:
+    """A random row of another language for each row, or the row itself where there is none."""
+    B = len(language_B)
+    other_BB = language_B[:, None] != language_B
+    u_BB = torch.rand(B, B, generator=generator).masked_fill(~other_BB, -1)
+    return u_BB.argmax(1).where(other_BB.any(1), torch.arange(B))
 
 
 def _symmetric_beta(alpha: float, n: int, generator: torch.Generator) -> Tensor:

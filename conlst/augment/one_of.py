@@ -1,16 +1,17 @@
 """A combinator: each row goes through one of several augmenters."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from conlst.augment.base import Augmenter, Level, augmenters
+from conlst.augment.base import Augmenter, augmenters
+from conlst.augment.combinator import Combinator
 
 
 @augmenters.register("one_of")
-class OneOf(Augmenter):
+class OneOf(Combinator):
     r"""Send each row through one augmenter, drawn uniformly or by weight.
 
         choice_b ~ Categorical(p),    p_i = weights_i / sum_j weights_j    (1 / len(choices) each)
@@ -31,12 +32,11 @@ class OneOf(Augmenter):
         >>> import torch
         >>> either = OneOf.model_validate({"choices": [{"type": "masking"}, {"type": "mixup"}]})
         >>> for origin, chain in either.branches(6, generator=torch.Generator().manual_seed(0)):
-        ...     print(origin.tolist(), *chain)
-        [1, 2, 3] rate=0.15
-        [0, 4, 5] alpha=4.0 per_pair=False
+        ...     print(origin.tolist(), *(part.name for part in chain))
+        [1, 2, 3] masking
+        [0, 4, 5] mixup
     """
 
-    level: ClassVar[Level] = "mixed"
     choices: list[Annotated[Augmenter, augmenters]] = Field(
         min_length=1, description="the augmenters to choose from"
     )

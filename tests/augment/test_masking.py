@@ -1,12 +1,46 @@
+from itertools import product
+
 import pytest
 import torch
 
+from conlst.arrays import TokenBatch
 from conlst.augment import Masking
-from conlst.testing import random_tokens
+from conlst.testing import check, random_tokens
+from tests.augment.frequencies import assert_frequencies
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def slow_outcomes(ids, special, mask_id, rate):
+    """Every row that may come out, with its probability, one token after the other."""
+    outcomes = {}
+    for masked in product([True, False], repeat=len(ids)):
+        p, row = 1.0, []
+        for token, hands_off, is_masked in zip(ids, special, masked, strict=True):
+            p *= (0.0 if hands_off else rate) if is_masked else (1.0 if hands_off else 1 - rate)
+            row.append(mask_id if is_masked else token)
+        if p:
+            outcomes[tuple(row)] = p
+    return outcomes
+
+
+@pytest.mark.oracle("augmenters.masking")
+@pytest.mark.parametrize("rate", [0.15, 0.5, 1.0])
+@pytest.mark.parametrize("special", [(1, 0, 0, 0, 1, 1), (1, 1, 0, 1, 0, 1), (1, 1, 1, 1, 1, 1)])
+def test_every_row_is_as_likely_as_its_tokens_make_it(rate, special):
+    ids = [0, 11, 12, 2, 13, 1]
+    ids_BT = torch.tensor([ids] * 4000)
+    special_BT = torch.tensor([special] * 4000).bool()
+    batch = TokenBatch(ids_BT, torch.ones_like(ids_BT), None, special_BT, 4)
+    made = Masking(rate=rate).tokens(batch, generator=seeded(5)).ids_BT
+    assert_frequencies(map(tuple, made.tolist()), slow_outcomes(ids, special, 4, rate))
+
+
+@pytest.mark.parametrize("rate", [0.15, 0.5, 1.0])
+def test_it_keeps_the_contract(rate):
+    check(Masking(rate=rate))
 
 
 def test_about_rate_of_the_ordinary_tokens_become_the_mask_and_no_other():

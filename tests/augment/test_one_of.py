@@ -4,7 +4,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from conlst.augment import Masking, Mixup, OneOf, augmenters
+from conlst.augment import Compose, Masking, Mixup, OneOf, Union, augmenters
+from conlst.testing import check
+from tests.augment.frequencies import assert_views
 
 
 def seeded(seed=0):
@@ -16,6 +18,28 @@ LIGHT, HEAVY, MIX = Masking(rate=0.1), Masking(rate=0.9), Mixup()
 
 def counts(augmenter, n=6000):
     return {chain: len(origin) for origin, chain in augmenter.branches(n, generator=seeded())}
+
+
+CASES = [
+    OneOf(choices=[MIX]),
+    OneOf(choices=[LIGHT, HEAVY, MIX]),
+    OneOf(choices=[LIGHT, HEAVY, MIX], weights=[0.5, 0, 2]),
+    OneOf(choices=[OneOf(choices=[LIGHT, MIX], weights=[1, 3]), HEAVY, MIX], weights=[2, 1, 1]),
+    OneOf(choices=[Union(choices=[LIGHT, HEAVY]), Compose(steps=[HEAVY, MIX]), MIX]),
+]
+
+
+@pytest.mark.oracle("augmenters.one_of")
+@pytest.mark.parametrize("one_of", CASES, ids=range(len(CASES)))
+@pytest.mark.parametrize("seed", [0, 1])
+def test_chains_are_as_frequent_as_a_slow_sum_over_the_choices_says(one_of, seed):
+    n = 4000
+    assert_views(one_of, one_of.branches(n, generator=seeded(seed)), n)
+
+
+@pytest.mark.parametrize("one_of", CASES, ids=range(len(CASES)))
+def test_it_keeps_the_contract(one_of):
+    check(one_of)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 50])

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 TEST := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-fast lint types format
+.PHONY: help install quickstart test test-fast lint types docs format
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: $(READY) ## ruff: rules and format
 
 types: $(READY) ## mypy --strict on conlst/
 	$(BIN)/mypy
+
+docs: $(READY) ## write docs/parts.md from the parts and their tests
+	$(BIN)/python -m tests.parts_table
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

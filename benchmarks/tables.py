@@ -45,13 +45,14 @@ def accuracy(results: list[Result]) -> str:
 def _average(stage: Result, whole: list[str]) -> float | None:
     """The average over the targets, if all of them are there and none collapsed."""
     average = stage["average_targets"]
-    sound = average["over"] == whole and not average["collapsed"]
+    gone = average.get("withdrawn", average.get("collapsed"))  # older results know collapses only
+    sound = average["over"] == whole and not gone
     return average["accuracy"] if sound else None
 
 
 def _sound(cell: Result) -> float | None:
-    """A cell's accuracy; a collapsed model has none."""
-    return None if cell["collapse"] else cell["accuracy"]
+    """A cell's accuracy; a collapsed model, or one that was rolled back, has none."""
+    return None if cell["collapse"] or cell.get("rolled_back") else cell["accuracy"]
 
 
 def _spread(values: list[float | None]) -> str:

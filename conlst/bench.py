@@ -120,12 +120,10 @@ class Bench:
     ) -> Pool:
         """A target as the weights at `place` see it, with all that the parts of a stage need."""
         pool = target.pool(self.classes, self.label_pools(languages, place))
-        used = [inner for part in parts if part for inner in part.walk()]
-        needs = frozenset().union(*(part.needs for part in used))
-        if "source" in needs:
+        used = [part for part in parts if part]
+        if any("source" in part.all_needs() for part in used):
             pool = replace(pool, source=self.source_view(place))
-        if "passes" in needs:
-            many = max(int(getattr(part, "passes", 1)) for part in used if "passes" in part.needs)
+        if many := max((part.passes_needed() for part in used), default=0):
             pool = replace(pool, probs_PNC=self.passes(target, place, many))
         return pool
 

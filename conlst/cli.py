@@ -137,6 +137,28 @@ def validate(recipe: str, edits: tuple[str, ...]) -> None:
         click.echo(inert(f"  {heading:<15}{text}"))
 
 
+@main.command()
+@RECIPE
+@EDITS
+def augment(recipe: str, edits: tuple[str, ...]) -> None:
+    """Make the translations a recipe needs, before it runs.
+
+    They are kept in the user's cache (or CONLST_CACHE) and shared by all runs. Stopped, the same
+    command goes on.
+    """
+    from rich.console import Console
+
+    with _voice() as progress:
+        from conlst import ahead
+        from conlst.report import terminal
+
+        told = ahead.augment(recipe, edits=edits, progress=progress)
+    if not told:
+        click.echo("Nothing to prepare: the augmenters of this recipe work as they go.")
+    for path, facts in told.items():
+        Console().print(terminal.prepared(path, facts))
+
+
 @main.command("list")
 @click.argument("kind", required=False)
 def list_(kind: str | None) -> None:

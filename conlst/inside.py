@@ -45,11 +45,15 @@ def changed(network: PreTrainedModel, layer: int, change: Change) -> Iterator[No
     """Let `change` replace the states that leave a layer (0: the token embeddings).
 
     The layers above attend to the tokens that `change` names: where two rows of different length
-    are mixed, those of both.
+    are mixed, those of both. (At layer 0, XLM-R adds no position to tokens beyond a row's own end:
+    it counts positions by the ids.)
     """
     blocks = layers_of(network)
     if layer > len(blocks):
-        raise BadInput(f"layer: found {layer}; {network.config.model_type} has {len(blocks)}")
+        raise BadInput(
+            f"states after layer {layer}: a {network.config.model_type} of {len(blocks)} layers "
+            "has no such"
+        )
     leaving: nn.Module = network.get_input_embeddings() if layer == 0 else blocks[layer - 1]
     attended: list[Tensor] = []
 

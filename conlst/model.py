@@ -134,15 +134,17 @@ class Classifier(nn.Module):
         digest = hashlib.sha256(f"{type(part)}{part.model_dump_json()}".encode()).hexdigest()
         key = f"{part.name.replace('.', '_')}_{digest[:12]}"
         if key not in self.parts:
-            with torch.random.fork_rng(devices=[]):  # a run taken up must not draw otherwise
+            # Asked for first by a pass that learns nothing, or by a run taken up: neither may show.
+            with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
                 torch.manual_seed(int(digest[:8], 16))
                 made = part.build(replace(self.sizes, rows=rows))
-            if not isinstance(made, nn.Module):
-                return made
-            mine = {name.partition("/")[2]: name for name in self._kept if name.startswith(key)}
-            if mine:
-                made.load_state_dict({name: self._kept[full] for name, full in mine.items()})
-            self.parts[key] = made.to(self.device)
+                if not isinstance(made, nn.Module):
+                    return made
+                kept = {name for name in self._kept if name.startswith(f"{key}/")}
+                if kept:
+                    made.load_state_dict({n.partition("/")[2]: self._kept[n] for n in kept})
+                # What selectors are shown is on the CPU, and what they remember too.
+                self.parts[key] = made.to(self.device) if isinstance(part, Loss) else made
         return self.parts[key]
 
     def probabilities(self, logits_BC: Tensor, features_BD: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ A registry is also the annotation of a recipe slot, bound late:
 accepts `{"type": "fixed", "threshold": 0.95}` and validates it with the class that bears that name
 at that moment, whether it was registered before or after the slot was defined, comes from another
 package (entry-point group `conlst.<kind>`, loaded only when a recipe names it), or is written out
-as `"package.module:Class"`. A registry never imports its members: they import it.
+as `"package.module:Class"`, which is looked for beside the recipe first. A registry never imports
+its members: they import it.
 """
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Generic, TypeVar
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_serializer
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
+from conlst.beside import imported
 from conlst.errors import allowed
 
 REGISTRIES: dict[str, "Registry[Any]"] = {}
@@ -51,6 +52,11 @@ class Strategy(BaseModel):
         """What it needs, and what the strategies it holds need."""
         return frozenset().union(*(part.needs for part in self.walk()))
 
+    def passes_needed(self) -> int:
+        """How many stochastic passes it, or what it holds, needs; 0: none."""
+        asking = [part for part in self.walk() if "passes" in part.needs]
+        return max((int(getattr(part, "passes", 1)) for part in asking), default=0)
+
     @model_serializer(mode="wrap")
     def _type_first(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         return {"type": self.name, **handler(self)}
@@ -82,6 +88,8 @@ class Registry(Generic[S]):
         self.kind = kind
         self.base = base
         self._members: dict[str, type[S]] = {}
+        self._undisputed: set[str] = set()
+        """Names that no installed plug-in claims as well."""
         REGISTRIES[kind] = self
 
     def register(self, name: str) -> Callable[[type[S]], type[S]]:
@@ -120,25 +128,33 @@ class Registry(Generic[S]):
 
         Raises:
             KeyError: nobody bears the name.
-            ImportError: a plug-in bears it and cannot be loaded; its own error is the cause.
+            ImportError: a plug-in bears it and cannot be loaded (its own error is the cause), or
+                several bear it; all of them are named.
         """
-        if name in self._members:
+        if name in self._members and name in self._undisputed:
             return self._members[name]
-        cls = self._load(name)
-        if ":" not in name:  # a path is no name: it is neither listed nor in the schema
-            self._members[name] = cls
-        return cls
-
-    def _load(self, name: str) -> type[S]:
         points = list(entry_points(group=f"conlst.{self.kind}", name=name))
-        if ":" in name:
-            where, _, attribute = name.partition(":")
-        elif points:
-            where, _, attribute = points[0].value.partition(":")
-        else:
+        own = self._members.get(name)
+        owners = {p.value: f"{p.value} (of the package {p.dist and p.dist.name})" for p in points}
+        if own:
+            owners[_origin(own)] = _origin(own)
+        if len(owners) > 1:
+            raise ImportError(
+                f"{self.kind}: the name {name!r} is claimed by {' and by '.join(owners.values())}; "
+                "one of them must go"
+            )
+        if own is None and ":" in name:  # a path is no name: it is neither listed nor kept
+            return self._load(name, name)
+        if own is None and not points:
             raise KeyError(name)
+        self._members[name] = own or self._load(name, points[0].value)
+        self._undisputed.add(name)
+        return self._members[name]
+
+    def _load(self, name: str, value: str) -> type[S]:
+        where, _, attribute = value.partition(":")
         try:
-            cls = getattr(importlib.import_module(where), attribute)
+            cls = getattr(imported(where), attribute)
         except Exception as error:
             raise ImportError(
                 f"{self.kind}: {name!r} stands for {where}:{attribute}, which cannot be loaded: "

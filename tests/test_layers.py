@@ -7,7 +7,7 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress"},
+    {"errors", "progress", "beside"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},
@@ -24,7 +24,7 @@ FLOORS = [
     {"verdicts"},
     {"steps"},
     {"runner"},
-    {"describe", "draft"},
+    {"describe", "draft", "ahead"},
     {"cli"},
     {"__main__", "__init__"},
 ]

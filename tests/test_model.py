@@ -42,11 +42,14 @@ def model(tiny_encoder):
 
 @pytest.fixture(scope="module", params=["xlm-roberta", "distilbert"])
 def other_family(request, tmp_path_factory):
+    return family(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def family(name, folder):
     """Encoders whose heads are built otherwise than BERT's."""
-    folder = tmp_path_factory.mktemp(request.param)
     tokenizer = AutoTokenizer.from_pretrained(MINI)
     common = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-    if request.param == "xlm-roberta":
+    if name == "xlm-roberta":
         config = XLMRobertaConfig(
             hidden_size=32,
             num_hidden_layers=2,

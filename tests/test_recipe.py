@@ -230,6 +230,57 @@ class TestPartsThatDoNotFit:
         assert "self_training.loss: 'negative' needs complement" in message
         assert "given: attentions, clean" in message
 
+    def test_every_need_is_looked_for_where_it_would_come_from(self, tmp_path):
+        topk = {"type": "topk_per_class"}
+        message = refusal(
+            whole(
+                source={"augment": {"type": "mixup", "partner": "source"}},
+                contrastive={"complement": {"type": "ups"}, "confident": {"type": "adamatch"}},
+                self_training={
+                    "mode": "online",
+                    "selector": {"type": "per_language", "selector": topk},
+                    "loss": {"type": "lou"},
+                    "source_loss": {"type": "kl_consistency"},
+                },
+            )
+        )
+        lines = message.splitlines()[1:]
+        assert [line.partition(" needs ")[0].strip() for line in lines] == [
+            "source.augment: 'mixup'",
+            "self_training.selector: 'per_language'",
+            "self_training.loss: 'lou'",
+            "self_training.source_loss: 'kl_consistency'",
+        ]
+        assert "the whole pool at once (self_training.mode: offline)" in lines[1]
+        assert "several adapted languages in one model (data.adapt: joint)" in lines[2]
+
+    def test_losses_that_read_probabilities_in_different_ways(self):
+        evidential = {"type": "evidential"}
+        message = refusal(whole(source={"loss": evidential}))
+        for name in ("loss", "source_loss"):
+            assert f"self_training.{name}: 'cross_entropy' reads probabilities" in message
+        summed = {"type": "weighted_sum", "losses": [evidential, {"type": "cross_entropy"}]}
+        both = {"loss": summed, "source_loss": evidential}
+        assert load(whole(source={"loss": evidential}, self_training=both))
+
+    def test_what_an_augmenter_lacks_is_said_with_its_place(self, tmp_path):
+        views = [
+            {"type": "masking"},
+            {"type": "back_translation", "translators": [{"type": "mbart50"}], "pivot": "el"},
+            {"type": "synonym", "path": str(tmp_path / "none.json")},
+        ]
+        message = refusal(whole(self_training={"augment": {"type": "one_of", "choices": views}}))
+        assert "self_training.augment: choices.1: 'sw' via 'el': no translator" in message
+        assert "self_training.augment: choices.2: path: " in message
+
+    def test_paths_of_parts_are_relative_to_the_recipe(self, written):
+        table = {"type": "table", "path": "table.jsonl"}
+        augment = {"type": "back_translation", "translators": [table], "missing": "skip"}
+        path = written(mine=whole(self_training={"augment": augment}))
+        (path.parent / "table.jsonl").write_text("")
+        held = load(path).self_training.augment.translators[0].path
+        assert held == str(path.parent / "table.jsonl")
+
     def test_the_contrastive_loss_without_negatives(self):
         assert "contrastive.loss: 'contrastive_negative' needs negatives" in refusal(
             whole(contrastive={"negatives": None})

@@ -175,6 +175,31 @@ class TestPlugIns:
         with pytest.raises(ValidationError, match=r"AttributeError: .*'Emu'"):
             animals.validate({"type": "emu"})
 
+    def test_a_name_of_two_owners_names_both_to_who_uses_it(self, animals, monkeypatch):
+        plug_in(monkeypatch, emu="zoo:Emu")
+        installed = module.entry_points(group="conlst.animals", name="emu")
+        twice = EntryPoint("emu", "birds:Emu", "conlst.animals")
+        monkeypatch.setattr(
+            module,
+            "entry_points",
+            lambda **query: [*installed, twice] if query.get("name") == "emu" else [],
+        )
+        assert animals.validate({"type": "cat"}).lives == 9
+        with pytest.raises(ValidationError, match=r"'emu' is claimed by zoo:Emu .*birds:Emu"):
+            animals.validate({"type": "emu"})
+
+    def test_a_plug_in_that_takes_a_known_name_is_told_beside_its_owner(self, animals, monkeypatch):
+        plug_in(monkeypatch, cat="other.zoo:Lynx")
+        with pytest.raises(ValidationError, match=r"'cat' is claimed by other.zoo:Lynx .*Cat"):
+            animals.validate({"type": "cat"})
+
+    def test_a_plug_in_that_was_imported_before_it_was_named_is_one_owner(
+        self, animals, monkeypatch
+    ):
+        plug_in(monkeypatch, cat=module._origin(animals["cat"]))
+        animals._undisputed.clear()
+        assert animals.validate({"type": "cat"}).lives == 9
+
     def test_a_plug_in_of_another_kind_is_refused(self, animals, monkeypatch):
         plug_in(monkeypatch, emu="conlst.selectors.fixed:Fixed")
         with pytest.raises(ValidationError, match="is no Animal"):

@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 import sys
+from typing import ClassVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,9 +15,10 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 import conlst
-from conlst import runner, steps, verdicts
+from conlst import steps, verdicts
 from conlst.errors import BadInput
 from conlst.progress import Progress
+from conlst.selectors import Fixed
 from tests.conftest import MINI, TOPICS, excerpt, write
 
 pytestmark = pytest.mark.filterwarnings("ignore::conlst.errors.ConlstWarning")
@@ -389,6 +391,74 @@ def test_a_collapse_is_noticed_and_never_a_result(recipe, tmp_path):
     assert any("collapsed" in text for text in heard.warned)
     assert "collapsed" in (report.folder / "report.md").read_text()
     assert equal(weights(report.folder), weights(report.folder, "checkpoints/source"))
+
+
+class TestStopping:
+    """`self_training.stop` ends the loop early, and may take its last iteration back."""
+
+    @staticmethod
+    def run(recipe, out, monkeypatch, values, **criterion):
+        recipe["contrastive"] = None
+        recipe["self_training"] |= {"iterations": 4, "stop": {"type": "entropy", **criterion}}
+        cls = type(conlst.recipe.load(recipe).self_training.stop)
+        found = iter(values)
+        monkeypatch.setattr(cls, "__call__", lambda self, pool, **more: next(found))
+        return conlst.run(recipe, out=out)
+
+    def test_a_worse_iteration_is_rolled_back_and_no_result(self, recipe, tmp_path, monkeypatch):
+        report = self.run(recipe, tmp_path / "run", monkeypatch, [-0.9, -0.8, -0.85])
+        names = [stage["name"] for stage in report.data["stages"]]
+        assert names == ["source", "self_training-1", "self_training-2"]
+        assert report.data["finished"]
+        assert not report.data["collapsed"]
+        last = report.data["stages"][-1]
+        assert last["records"]["all"]["criterion"] == [-0.9, -0.8, -0.85]
+        (why,) = last["languages"]["sw"]["rolled_back"]
+        assert why == "its stopping criterion went from -0.8 to -0.85"
+        page = (report.folder / "report.md").read_text()
+        assert "training-2 was rolled back" in page
+        assert "Stopping criterion" in page
+        kept = weights(report.folder, "checkpoints/self_training-1")
+        assert equal(weights(report.folder), kept)
+
+    def test_a_run_that_was_rolled_back_is_taken_up_as_finished(
+        self, recipe, tmp_path, monkeypatch
+    ):
+        report = self.run(recipe, tmp_path / "run", monkeypatch, [-0.9, -0.95])
+        (report.folder / "report.json").unlink()
+        again = conlst.run(recipe, out=tmp_path / "run")
+        assert timeless(again.data) == timeless(report.data)
+
+    def test_going_on_is_the_rule(self, recipe, tmp_path, monkeypatch):
+        report = self.run(recipe, tmp_path / "run", monkeypatch, [-0.9, -0.8, -0.7, -0.6, -0.5])
+        assert len(report.data["stages"]) == 5
+
+
+class Needy(Fixed):
+    """Keeps the pools it is shown, with all that it asks for."""
+
+    needs: ClassVar = frozenset({"passes", "source"})
+    passes: int = 3
+    seen: ClassVar = []
+
+    def __call__(self, pool, *, generator):
+        self.seen.append(pool)
+        return super().__call__(pool, generator=generator)
+
+
+def test_what_a_selector_needs_beyond_the_pool_is_there(recipe, tmp_path):
+    """Stochastic passes differ from one another, and the source is seen as it is labelled."""
+    Needy.seen.clear()
+    recipe["contrastive"] = None
+    recipe["self_training"]["selector"] = {"type": f"{__name__}:Needy", "threshold": 0.4}
+    conlst.run(recipe, out=tmp_path / "run")
+    first, second = Needy.seen
+    assert first.probs_PNC.shape == (3, 48, 3)
+    assert not torch.equal(first.probs_PNC[0], first.probs_PNC[1])
+    assert torch.allclose(first.probs_PNC.mean(0), first.probs_NC, atol=0.3)
+    assert first.source.probs_SC.shape == (48, 3)
+    assert len(first.source.label) == len(first.source.features_SD) == 48
+    assert not torch.equal(first.source.probs_SC, second.source.probs_SC)
 
 
 def test_a_loss_that_explodes_is_one_message_and_leaves_what_was_done(recipe, tmp_path):

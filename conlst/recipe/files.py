@@ -87,8 +87,9 @@ def anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(value, str) and value.startswith(("./", "../")):
             raw[section] = raw[section] | {key: str((folder / value).resolve())}
 
-    if "data" in raw:
-        raw["data"] = walk(raw["data"])
+    for section in ("data", "source", "contrastive", "self_training"):
+        if section in raw:
+            raw[section] = walk(raw[section])
     local("model", "name")
     local("source", "checkpoint")
     return raw

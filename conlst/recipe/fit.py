@@ -27,7 +27,7 @@ def misfits(recipe: Recipe) -> list[str]:
         faults += _missing(path, part, given)
     faults += _unused_negatives(recipe) + _no_such_start(recipe) + _readouts(recipe)
     return faults + [
-        f"{path}.{fault}"
+        f"{path}: {fault}"
         for path, augment, languages in augmented(recipe)
         for fault in augment.misfits(languages)
     ]

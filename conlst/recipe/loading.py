@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from conlst.beside import beside
 from conlst.errors import BadInput
 from conlst.recipe.faults import fault_line
 from conlst.recipe.files import anchored, edit_in_place, expanded, extended, find, read
@@ -31,22 +32,24 @@ def load(recipe: "str | Path | Mapping[str, Any] | Recipe", edits: Iterable[str]
     Raises:
         BadInput: every fault at once, each with its JSON path, what was found and what is allowed.
     """
+    folder = Path.cwd()
     if isinstance(recipe, Recipe):
         where, raw = "recipe", recipe.model_dump(mode="json")
     elif isinstance(recipe, Mapping):
         raw = copy.deepcopy(dict(recipe))  # edits must not reach into the caller's dict
-        where, raw = "recipe", extended(anchored(raw, Path.cwd()), Path.cwd(), ())
+        where, raw = "recipe", extended(anchored(raw, folder), folder, ())
     else:
         path = find(str(recipe))
-        where, raw = path.name, read(path, ())
+        where, raw, folder = path.name, read(path, ()), path.parent
     for edit in edits:
         edit_in_place(raw, edit)
     raw = expanded(raw)
-    try:
-        checked = Recipe.model_validate(raw)
-    except ValidationError as error:
-        lines = [fault_line(raw, fault) for fault in error.errors()]
-        raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines)) from None
+    with beside(folder):
+        try:
+            checked = Recipe.model_validate(raw)
+        except ValidationError as error:
+            lines = [fault_line(raw, fault) for fault in error.errors()]
+            raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines)) from None
     if faults := misfits(checked):
         lines = [f"  {fault}" for fault in faults]
         raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines))

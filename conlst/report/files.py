@@ -71,6 +71,20 @@ class StageFiles:
         record = self.records.get(EVERY) or self.records.get(language) or {}
         return [str(reason) for reason in record.get("collapse") or []]
 
+    def rolled_back(self, language: str) -> list[str]:
+        """Why the stopping criterion went back to the stage before; empty: it did not."""
+        record = self.records.get(EVERY) or self.records.get(language) or {}
+        if record.get("verdict") != "roll back":
+            return []
+        before, now = (record.get("criterion") or [None, None])[-2:]
+        told = ["nothing" if value is None else f"{value:.4g}" for value in (before, now)]
+        return [f"its stopping criterion went from {told[0]} to {told[1]}"]
+
+    def last(self, language: str) -> bool:
+        """Whether no stage was to follow: it collapsed, or the stopping criterion ended it."""
+        record = self.records.get(EVERY) or self.records.get(language) or {}
+        return bool(record.get("collapse")) or record.get("verdict", "go on") != "go on"
+
 
 @dataclass(frozen=True)
 class RunFiles:
@@ -142,11 +156,11 @@ def expected_stages(recipe: Recipe) -> list[str]:
 
 
 def _over(stages: Iterable[StageFiles], language: str) -> bool:
-    """Whether nothing is left to do for a language: a collapse ends it before its last stage."""
+    """Whether nothing is left to do for a language: it may end before its last stage."""
     for stage in stages:
         if not (stage.shared or language in stage.records):
             return False
-        if stage.collapse(language):
+        if stage.last(language):
             return True
     return True
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from conlst.report import tables
-from conlst.report.tables import Cell, Grid
-from conlst.report.words import NONE, collapsed, headline, inert, stage_name
+from conlst.report.grid import Cell, Grid
+from conlst.report.words import NONE, fate, headline, inert, stage_name, withdrawn
 
 Json = dict[str, Any]
 
@@ -54,8 +54,9 @@ def _tamed(found: re.Match[str]) -> str:
 
 def _results(report: Json) -> list[str]:
     legend = (
-        "Bold: the best stage of the column. Struck through: the model collapsed, so the figure is "
-        "no result. Targets: the average over all languages but the source language. "
+        "Bold: the best stage of the column. Struck through: the model collapsed or was "
+        "rolled back, so the figure is no result. Targets: the average over all languages but the "
+        "source language. "
         f"{NONE}: no figure (no test rows, or no model for the language)."
     )
     found = [tables.main(report), tables.change(report)]
@@ -67,11 +68,11 @@ def _stages(report: Json) -> list[str]:
     out = []
     for stage in report["stages"]:
         found = tables.of_stage(report, stage)
-        broken = collapsed(stage)
+        broken = withdrawn(stage)
         if found or broken:
             out.append(f"## {_title(stage['name'])}")
         out += [
-            f"**Collapsed ({escape(code)}):** {escape('; '.join(reasons))}"
+            f"**{fate(stage).capitalize()} ({escape(code)}):** {escape('; '.join(reasons))}"
             for code, reasons in broken.items()
         ]
         out += _drawn(found)
@@ -103,8 +104,8 @@ def _row(cells: Iterable[str]) -> str:
 
 def _cell(cell: Cell) -> str:
     text = escape(cell.text, 200)
-    if cell.mark == "collapsed":
-        return f"~~{text}~~ collapsed"
+    if cell.mark == "withdrawn":
+        return f"~~{text}~~"
     return f"**{text}**" if cell.mark == "best" else text
 
 

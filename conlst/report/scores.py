@@ -132,7 +132,8 @@ def _cell(
     draws: Mapping[str, Tensor],
 ) -> Json:
     """One language after one stage; without a model or test rows all its figures are null."""
-    cell: Json = dict.fromkeys(FIGURES) | {"collapse": stage.collapse(code)}
+    cell: Json = dict.fromkeys(FIGURES)
+    cell |= {"collapse": stage.collapse(code), "rolled_back": stage.rolled_back(code)}
     if code in judged:
         cell |= judged[code].figures
     if code in draws:
@@ -148,7 +149,9 @@ def _average(cells: Mapping[str, Json], codes: Sequence[str], draws: Mapping[str
         "accuracy": _mean([cells[code]["accuracy"] for code in over]),
         "macro_f1": _mean([cells[code]["macro_f1"] for code in over]),
         "over": over,
-        "collapsed": [code for code in over if cells[code]["collapse"]],
+        "withdrawn": [
+            code for code in over if cells[code]["collapse"] or cells[code]["rolled_back"]
+        ],
         "difference": None,
     }
     if over and set(over) <= set(draws):

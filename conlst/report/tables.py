@@ -1,37 +1,27 @@
 """The tables of a report as plain strings; pages and terminals only draw them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from conlst.report.words import BANDS, NONE, collapsed, percent, points, stage_name
+from conlst.report import parts
+from conlst.report.grid import Cell, Grid, grid
+from conlst.report.words import (
+    BANDS,
+    NONE,
+    fate,
+    percent,
+    points,
+    reasons_of,
+    stage_name,
+    withdrawn,
+)
 
 Json = dict[str, Any]
 AVERAGES = {"average": "average", "average_targets": "targets"}
 
 
-class Cell(NamedTuple):
-    """One field: text straight from the data, not escaped for anything."""
-
-    text: str
-    mark: Literal["", "best", "collapsed"] = ""
-
-
-class Grid(NamedTuple):
-    """A table: its first column names the rows, the others hold figures."""
-
-    title: str
-    header: list[str]
-    rows: list[list[Cell]]
-    note: str = ""
-
-
-def grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> Grid:
-    """A table of unmarked text."""
-    return Grid(title, list(header), [[Cell(text) for text in row] for row in rows], note)
-
-
 def main(report: Json, figure: str = "accuracy", title: str = "Accuracy (%)") -> Grid:
-    """Stages by languages and averages. A collapsed stage is marked and never the best."""
+    """Stages by languages and averages. A withdrawn stage is marked and never the best."""
     codes = report["languages"]
     columns = [
         *([_language_cell(stage, code, figure) for stage in report["stages"]] for code in codes),
@@ -46,11 +36,11 @@ def main(report: Json, figure: str = "accuracy", title: str = "Accuracy (%)") ->
 
 
 def _row_name(stage: Json) -> str:
-    broken, known = collapsed(stage), [c for c in stage["languages"].values() if c["n"]]
+    broken, known = withdrawn(stage), [c for c in stage["languages"].values() if c["n"]]
     if not broken:
         return stage_name(stage["name"])
     which = "" if len(broken) >= len(known) else f": {', '.join(broken)}"
-    return f"{stage_name(stage['name'])} (collapsed{which})"
+    return f"{stage_name(stage['name'])} ({fate(stage)}{which})"
 
 
 Valued = tuple[float | None, Cell, bool]
@@ -60,16 +50,16 @@ Valued = tuple[float | None, Cell, bool]
 def _language_cell(stage: Json, code: str, figure: str) -> Valued:
     cell = stage["languages"][code]
     value = cell[figure]
-    broken = bool(cell["collapse"]) and value is not None
-    return value, Cell(percent(value), "collapsed" if broken else ""), not broken
+    broken = bool(reasons_of(cell)) and value is not None
+    return value, Cell(percent(value), "withdrawn" if broken else ""), not broken
 
 
 def _average_cell(stage: Json, report: Json, key: str, figure: str) -> Valued:
     average = stage[key]
-    value, broken = average[figure], bool(average["collapsed"])
+    value, broken = average[figure], bool(average["withdrawn"])
     alike = average["over"] == report["stages"][0][key]["over"]
     text = percent(value) + ("" if alike or value is None else " *")
-    return value, Cell(text, "collapsed" if broken else ""), alike and not broken
+    return value, Cell(text, "withdrawn" if broken else ""), alike and not broken
 
 
 def _with_best(column: Sequence[Valued]) -> list[Cell]:
@@ -103,8 +93,8 @@ def change(report: Json) -> Grid:
     rows = [
         [
             Cell(_row_name(stage)),
-            *(_change_cell(cell, bool(cell["collapse"])) for cell in stage["languages"].values()),
-            *(_change_cell(stage[key], bool(stage[key]["collapsed"])) for key in AVERAGES),
+            *(_change_cell(cell, bool(reasons_of(cell))) for cell in stage["languages"].values()),
+            *(_change_cell(stage[key], bool(stage[key]["withdrawn"])) for key in AVERAGES),
         ]
         for stage in report["stages"][1:]
     ]
@@ -119,7 +109,7 @@ def change(report: Json) -> Grid:
 
 def _change_cell(cell: Json, broken: bool) -> Cell:
     text = points(cell["difference"])
-    return Cell(text, "collapsed" if broken and text != NONE else "")
+    return Cell(text, "withdrawn" if broken and text != NONE else "")
 
 
 def groups(report: Json) -> Grid:
@@ -143,7 +133,7 @@ def _group_cell(stage: Json, name: str) -> Cell:
     if not cells:
         return Cell(NONE)
     mean = sum(cell["groups"][name]["accuracy"] for cell in cells) / len(cells)
-    return Cell(percent(mean), "collapsed" if any(cell["collapse"] for cell in cells) else "")
+    return Cell(percent(mean), "withdrawn" if any(map(reasons_of, cells)) else "")
 
 
 def of_stage(report: Json, stage: Json) -> list[Grid]:
@@ -153,7 +143,12 @@ def of_stage(report: Json, stage: Json) -> list[Grid]:
     if stage["name"] == first:
         found.append(bands(stage))
     found.append(balance(stage, report["classes"]))
-    found += [complement(stage), curve(stage), selection(stage, report["classes"])]
+    found += [complement(stage), parts.negatives(stage), curve(stage)]
+    found += [
+        selection(stage, report["classes"]),
+        *parts.translations(stage),
+        parts.criterion(stage),
+    ]
     return [one for one in found if one.rows]
 
 

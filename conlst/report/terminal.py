@@ -7,27 +7,34 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from conlst.report import tables
-from conlst.report.tables import AVERAGES, Cell, Grid
-from conlst.report.words import headline, inert, points, stage_name
+from conlst.report import parts, tables
+from conlst.report.grid import Cell, Grid
+from conlst.report.tables import AVERAGES
+from conlst.report.words import fate, headline, inert, points, stage_name
 
 Json = dict[str, Any]
 
 WIDE = 6
 """Languages side by side; more go into further tables, so that no figure is cut."""
 WARNINGS = 5
-_STYLES = {"": "", "best": "bold green", "collapsed": "strike red"}
+_STYLES = {"": "", "best": "bold green", "withdrawn": "strike red"}
 
 
 def table(report: Json) -> RenderableType:
     """What to print when a run ends. All of it stands in `Text`, which reads no markup."""
     main = tables.main(report)
-    parts: list[RenderableType] = [Text(inert(headline(report), 5000)), Text()]
-    parts += [_drawn(part) for part in _cut(main, len(report["languages"]))]
+    shown: list[RenderableType] = [Text(inert(headline(report), 5000)), Text()]
+    shown += [_drawn(part) for part in _cut(main, len(report["languages"]))]
     if main.note:
-        parts.append(Text(inert(main.note, 2000), "dim"))
-    parts += _changes(report)
-    return Group(*parts, *_warnings(report))
+        shown.append(Text(inert(main.note, 2000), "dim"))
+    shown += _changes(report)
+    return Group(*shown, *_warnings(report))
+
+
+def prepared(path: str, told: Json) -> RenderableType:
+    """What the augmenter at `path` of a recipe prepared."""
+    found = parts.prepared(path, told)
+    return Group(_drawn(found), Text(inert(found.note, 2000), "dim"))
 
 
 def _cut(grid: Grid, languages: int) -> list[Grid]:
@@ -54,11 +61,11 @@ def _drawn(grid: Grid) -> Table:
 
 def _text(cell: Cell) -> Text:
     text = Text(inert(cell.text, 60), _STYLES[cell.mark])
-    return text.append(" x", "red") if cell.mark == "collapsed" else text
+    return text.append(" x", "red") if cell.mark == "withdrawn" else text
 
 
 def _changes(report: Json) -> list[RenderableType]:
-    """Change of the targets' average, with its interval; a collapsed one is said to be none."""
+    """Change of the targets' average, with its interval; a withdrawn one is said to be none."""
     return [
         _change(stage, report["stages"][0], key)
         for stage in report["stages"][1:]
@@ -75,8 +82,8 @@ def _change(stage: Json, source: Json, key: str) -> Text:
     )
     if average["over"] != source[key]["over"]:
         text += f", over {', '.join(average['over'])} only"
-    if average["collapsed"]:
-        return Text(f"{text} (collapsed: no result)", "red")
+    if average["withdrawn"]:
+        return Text(f"{text} ({fate(stage)}: no result)", "red")
     return Text(text)
 
 

@@ -65,16 +65,28 @@ def _signed(share: float | None) -> str:
     return NONE if share is None else f"{round(100 * share, 1) + 0.0:+.1f}"  # never -0.0
 
 
-def collapsed(stage: Json) -> dict[str, list[str]]:
-    """Languages whose model collapsed at this stage, with the reasons."""
-    return {code: cell["collapse"] for code, cell in stage["languages"].items() if cell["collapse"]}
+def withdrawn(stage: Json) -> dict[str, list[str]]:
+    """Languages whose figures at this stage are no result, with the reasons: see `fate`."""
+    found = {code: reasons_of(cell) for code, cell in stage["languages"].items()}
+    return {code: reasons for code, reasons in found.items() if reasons}
+
+
+def reasons_of(cell: Json) -> list[str]:
+    """Why the model of a cell was not kept; empty: it was."""
+    return [*cell["collapse"], *cell["rolled_back"]]
+
+
+def fate(stage: Json) -> str:
+    """What became of a stage with withdrawn figures: one that broke is worse than one undone."""
+    broken = any(cell["collapse"] for cell in stage["languages"].values())
+    return "collapsed" if broken else "rolled back"
 
 
 def sound(report: Json) -> list[Json]:
-    """The stages before any model collapsed: what follows is no result for all languages."""
+    """The stages before any was withdrawn: what follows is no result for all languages."""
     out = []
     for stage in report["stages"]:
-        if collapsed(stage):
+        if withdrawn(stage):
             break
         out.append(stage)
     return out
@@ -82,7 +94,7 @@ def sound(report: Json) -> list[Json]:
 
 def headline(report: Json) -> str:
     """What was done and what came of it, for a reader who does not know the method."""
-    parts = [_done(report), _setting(report), *_collapses(report), _result(report)]
+    parts = [_done(report), _setting(report), *_withdrawals(report), _result(report)]
     return " ".join(part for part in parts if part)
 
 
@@ -112,17 +124,20 @@ def _setting(report: Json) -> str:
     return f"Inductive: the test texts were not among the texts adapted to{seen}."
 
 
-def _collapses(report: Json) -> list[str]:
+def _withdrawals(report: Json) -> list[str]:
     out = []
     for stage in report["stages"]:
         reasons: dict[str, list[str]] = {}
-        for code, lines in collapsed(stage).items():
+        gone = withdrawn(stage)
+        for code, lines in gone.items():
             reasons.setdefault("; ".join(lines), []).append(code)
-        whole = len(reasons) == 1 and len(collapsed(stage)) == len(stage["languages"])
+        whole = len(reasons) == 1 and len(gone) == len(stage["languages"])
         said = [why if whole else f"{', '.join(codes)}: {why}" for why, codes in reasons.items()]
         if said:
+            was = fate(stage)
+            verb = "collapsed" if was == "collapsed" else f"was {was}"
             out.append(
-                f"Stage {stage['name']} collapsed ({'; '.join(said)}): its figures are no result."
+                f"Stage {stage['name']} {verb} ({'; '.join(said)}): its figures are no result."
             )
     return out
 

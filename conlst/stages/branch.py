@@ -88,6 +88,7 @@ class _Flight:
         self.target = batch.target_BC.to(model.device)
         self.language = batch.language.to(model.device)
         self.attention = padded.attention_BT.to(model.device)
+        self.special = padded.special_BT.to(model.device)
 
     def go(self, chain: Chain, looks: Looks, generator: torch.Generator) -> LossInput:
         """Encode, and say what a loss may look at."""
@@ -117,10 +118,11 @@ class _Flight:
     def _change(self, augmenter: Augmenter, generator: torch.Generator) -> Change:
         def change(states_BTD: Tensor) -> tuple[Tensor, Tensor]:
             points = augmenter.states(self._points(states_BTD), generator=generator)
-            if points.attention_BT is None:
+            if points.attention_BT is None or points.special_BT is None:
                 raise ValueError(f"{augmenter.name}: states come back without their attention")
             self.target = points.target_BC
             self.attention = torch.cat([points.attention_BT, self.attention[self.V :]])
+            self.special = torch.cat([points.special_BT, self.special[self.V :]])
             mixed = points.values.to(states_BTD.dtype)
             return torch.cat([mixed, states_BTD[self.V :]]), self.attention
 
@@ -130,7 +132,7 @@ class _Flight:
         """Features or states of the batch, with those of its mates beside them."""
         V, states = self.V, values.dim() == 3
         attention = self.attention if states else None
-        special = self.padded.special_BT.to(values.device) if states else None
+        special = self.special if states else None
 
         def rows(part: slice, target: Tensor, language: Tensor) -> Points:
             return Points(

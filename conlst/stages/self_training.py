@@ -159,11 +159,10 @@ def _online(work: _Work, pool: Pool) -> Outcome:
 def _as_seen_now(work: _Work, pool: Pool, rows_B: Tensor, x: LossInput) -> Pool:
     """A batch of the pool as the model sees it at this step, without dropout."""
     model, tokens = work.model, work.target.tokens
-    passes = max((getattr(part, "passes", 0) for part in work.stage.selector.walk()), default=0)
     probs_PNC = None
-    if "passes" in work.stage.selector.all_needs():
+    if many := work.stage.selector.passes_needed():
         probs_PNC = stochastic_passes(
-            model, tokens.take(rows_B), passes, Progress(), "", generator=work.generator
+            model, tokens.take(rows_B), many, Progress(), "", generator=work.generator
         )
     model.eval()
     with torch.no_grad():

@@ -231,7 +231,7 @@ def random_loss_input(
         language=torch.arange(B) % 2,
         confident=torch.arange(B) % 3 > 0,
         features=randn(B, D),
-        clean_logits=randn(B, C),
+        clean_logits=4 * randn(B, C),
         embedding=randn(B, D),
         clean_embedding=randn(B, D),
         attention=attention(),

@@ -183,8 +183,8 @@ def test_collapse_marks_the_cells_of_its_model(bed):
     assert [s["name"] for s in report["stages"]] == ["source", "contrastive", "self_training-1"]
     last = report["stages"][-1]
     assert {tuple(c["collapse"]) for c in last["languages"].values()} == {("one class took all",)}
-    assert last["average"]["collapsed"] == ["en", "fr", "sw"]
-    assert report["stages"][1]["average"]["collapsed"] == []
+    assert last["average"]["withdrawn"] == ["en", "fr", "sw"]
+    assert report["stages"][1]["average"]["withdrawn"] == []
 
 
 def test_collapse_of_one_language_leaves_the_others(bed):
@@ -193,7 +193,7 @@ def test_collapse_of_one_language_leaves_the_others(bed):
     stage = stage_of(report, "contrastive")
     assert stage["languages"]["fr"]["collapse"] == ["broke"]
     assert stage["languages"]["sw"]["collapse"] == []
-    assert stage["average_targets"]["collapsed"] == ["fr"]
+    assert stage["average_targets"]["withdrawn"] == ["fr"]
     assert stage_of(report, "self_training-1")["average_targets"]["over"] == ["sw"]
     assert report["finished"]
 

@@ -93,7 +93,7 @@ def test_without_any_test_rows_nothing_is_claimed(bed):
     report = build(bed().write())
     for stage in report["stages"]:
         for key in ("average", "average_targets"):
-            stage[key] = {"accuracy": None, "macro_f1": None, "over": [], "collapsed": []}
+            stage[key] = {"accuracy": None, "macro_f1": None, "over": [], "withdrawn": []}
             stage[key]["difference"] = None
         for cell in stage["languages"].values():
             cell.update(accuracy=None, macro_f1=None, n=None, groups=None, difference=None)
@@ -107,10 +107,10 @@ def test_best_is_marked_once_a_column_and_never_where_a_model_collapsed(bed):
     for cell in report["stages"][-1]["languages"].values():
         cell["accuracy"] = 0.999
     found = tables.main(report)
-    assert [cell.mark for cell in found.rows[-1][1:]] == ["collapsed"] * 5
+    assert [cell.mark for cell in found.rows[-1][1:]] == ["withdrawn"] * 5
     for column in range(1, 6):
         assert sum(row[column].mark == "best" for row in found.rows) == 1
-    assert "~~99.9~~ collapsed" in markdown(report)
+    assert "~~99.9~~" in markdown(report)
     assert "99.9 x" in printed(report)
     assert "collapsed: no result" in printed(report)
 

@@ -147,3 +147,68 @@ def test_an_augmenter_of_texts_gives_new_texts_with_the_targets_of_their_origins
     assert origin.tolist() == [0, 1, 0, 1]
     assert torch.allclose(logits, own, atol=1e-6)
     assert torch.equal(aims.argmax(1), pool.pseudo_label[[5, 2, 5, 2]])
+
+
+class TestOnline:
+    """The selector decides on every batch, by what the model says of it at that step."""
+
+    def test_it_is_asked_for_every_batch_with_the_source_beside(self, model, source, target, pool):
+        seen = []
+
+        class Watching(type(stage().selector)):
+            def __call__(self, pool, *, generator):
+                seen.append(pool)
+                return super().__call__(pool, generator=generator)
+
+        online = stage(mode="online", batch_size=8, epochs=2)
+        online = online.model_copy(update={"selector": Watching(threshold=0.3)})
+        self_training.train(online, model, source, target, pool, tools())
+        assert sorted(torch.cat([p.place for p in seen[:3]]).tolist()) == list(range(20))
+        assert len(seen) == 6
+        for one in seen:
+            assert torch.equal(one.probs_NC, one.logits_NC.softmax(1))
+            assert one.ids == [pool.ids[i] for i in one.place.tolist()]
+            assert one.source.probs_SC.shape == (8, 3)
+        last, first = seen[-1], seen[0]
+        rows = sorted(set(first.place.tolist()) & set(last.place.tolist()))
+        if rows:  # the model has moved between
+            before = first.probs_NC[first.place.tolist().index(rows[0])]
+            after = last.probs_NC[last.place.tolist().index(rows[0])]
+            assert not torch.equal(before, after)
+
+    def test_dropped_rows_are_zeros_in_the_mean(self, model, source, target, pool, monkeypatch):
+        terms = []
+        kept = self_training.optimise
+
+        def watch(model, epochs, terms_of, *rest):
+            terms.extend(terms_of(epochs[0][0], 0.0))
+            return kept(model, epochs, terms_of, *rest)
+
+        class First(type(stage().selector)):
+            """Keeps one row of a batch."""
+
+            def __call__(self, pool, *, generator):
+                keep = torch.arange(len(pool)) == 0
+                return Selection.hard(pool, keep)
+
+        monkeypatch.setattr(self_training, "optimise", watch)
+        online = stage(mode="online", batch_size=4, target_weight=2.0)
+        online = online.model_copy(update={"selector": First(threshold=0.3)})
+        out = self_training.train(online, model, source, target, pool, tools())
+        (term,) = [term for term in terms if term.name == "target"]
+        assert term.scale == pytest.approx(2.0 / 4)
+        assert len(term.loss_B) == 1
+        assert out.facts["selected"] == len(out.selection.index) == 5
+
+    def test_nobody_selected_trains_the_source_alone(self, model, source, target, pool):
+        nobody = stage(mode="online", selector={"type": "fixed", "threshold": 1.0})
+        with pytest.warns(ConlstWarning, match="never trusted any row"):
+            out = self_training.train(nobody, model, source, target, pool, tools())
+        assert set(out.facts["loss"]) == {"source"}
+
+    def test_memory_stays_with_the_model(self, model, source, target, pool):
+        online = stage(mode="online", selector={"type": "flexmatch", "threshold": 0.34})
+        self_training.train(online, model, source, target, pool, tools())
+        built = model.built(online.selector)
+        assert any(key.startswith("flexmatch") for key in model.parts)
+        assert any(bool((value != -1).any()) for value in built.state_dict().values())

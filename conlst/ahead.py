@@ -1,0 +1,58 @@
+"""What augmenters can do before a run: `conlst augment` makes all translations a recipe needs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from conlst import recipe as recipes
+from conlst.arrays import Rows
+from conlst.errors import BadInput
+from conlst.progress import Progress
+from conlst.recipe import Recipe
+from conlst.texts import Texts, read_texts
+
+
+def augment(
+    recipe: "str | Path | Mapping[str, Any] | Recipe",
+    *,
+    edits: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Let every augmenter of a recipe prepare its texts; a run of the recipe then finds them.
+
+    Args:
+        recipe: a path, the name of a packaged recipe, a dict, or a checked `Recipe`.
+        edits: `path=value` changes to the recipe.
+        progress: where bars and messages go; nowhere by default.
+
+    Returns:
+        What each augmenter tells of it, by its JSON path; augmenters with nothing to prepare are
+        left out. What is made is kept as it comes, so a command that was stopped goes on.
+
+    Raises:
+        BadInput: the recipe or a file cannot be used, or the recipe has no augmenter at all.
+    """
+    checked, progress = recipes.load(recipe, edits), progress or Progress()
+    places = list(recipes.augmented(checked))
+    if not places:
+        raise BadInput(
+            f"{checked.name}: no augmenter in source.augment or self_training.augment, so there is "
+            "nothing to prepare"
+        )
+    texts = read_texts(checked)
+    told = {
+        path: dict(augmenter.prepare(_rows(checked, texts, path), progress))
+        for path, augmenter, _ in places
+    }
+    return {path: facts for path, facts in told.items() if facts}
+
+
+def _rows(recipe: Recipe, texts: Texts, path: str) -> Rows:
+    """The rows that the augmenter at `path` will be shown."""
+    if path.startswith("source."):
+        return texts.source.rows
+    first, *others = recipe.adapted()
+    rows = texts.pools[first]
+    for code in others:
+        rows = rows.joined(texts.pools[code])
+    return rows

@@ -1,0 +1,1 @@
+"""A selector by margin and a focal loss."""

@@ -1,6 +1,7 @@
 """A tiny bed: real SIB-200 sentences, the real tokenizer, an encoder of two thin layers."""
 
 import gzip
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ TOPICS = ["geography", "politics", "sports"]
 def one_thread():
     """The bed is too small for two, and results are compared bit for bit."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """No test reads or fills the user's."""
+    os.environ["CONLST_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

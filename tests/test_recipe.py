@@ -281,6 +281,11 @@ class TestPartsThatDoNotFit:
         held = load(path).self_training.augment.translators[0].path
         assert held == str(path.parent / "table.jsonl")
 
+    def test_parts_that_look_for_neighbours_where_there_is_no_faiss(self, monkeypatch):
+        monkeypatch.setattr("conlst.recipe.fit.find_spec", lambda name: None)
+        message = refusal(whole(contrastive={"negatives": {"type": "faiss"}}))
+        assert "contrastive.negatives: 'faiss' needs faiss (pip install 'conlst[cpu]'" in message
+
     def test_the_contrastive_loss_without_negatives(self):
         assert "contrastive.loss: 'contrastive_negative' needs negatives" in refusal(
             whole(contrastive={"negatives": None})

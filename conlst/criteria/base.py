@@ -16,7 +16,7 @@ class Criterion(Strategy):
     Args of a call: `pool`, the unlabelled rows as the model of a checkpoint sees them; `before`,
     the same rows as the checkpoint before saw them (None at the first); `source_accuracy`, of the
     watched source rows. NaN where a figure has nothing to stand on; never an infinity. `needs` may
-    hold "source" (`pool.source`) and "history" (`pool.history`).
+    hold "source" (`pool.source`), "history" (`pool.history`) and "neighbours" (faiss is installed).
 
     `verdict` decides, after every iteration of self-training, whether there is to be another one.
     """

@@ -56,7 +56,7 @@ class ErrorBoundary(Criterion):
         [-0.587, -0.963, -23.125]
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"source", "history"})
+    needs: ClassVar[frozenset[str]] = frozenset({"source", "history", "neighbours"})
     delta: float = Field(0.05, gt=0, lt=1, description="chance that the bound does not hold")
     k: int = Field(10, ge=1, description="neighbours of each row")
     weight: Weight = Field(

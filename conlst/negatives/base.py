@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from conlst.arrays import Pool
@@ -49,6 +49,7 @@ class Memory(Protocol):
 
 
 Weights = dict[str, Annotated[float, Field(ge=0)]]
+Languages = Literal["all", "own", "other"] | Weights
 
 
 class NegativeSampler(Strategy):
@@ -57,6 +58,9 @@ class NegativeSampler(Strategy):
     For anchor b they are confident rows whose pseudo-label is `complement_B[b]`, in one of the
     `languages`, never a row of the anchor's own group (a translation of it), without repeats within
     a row; -1 fills the places for which there is none.
+
+    With weights, the language of each place is drawn by weight among those that still have a row to
+    give. A language of the pool without a weight has weight 0; other languages may have one too.
     """
 
     count: int = Field(16, ge=1, description="K: negatives an anchor is given")
@@ -65,11 +69,18 @@ class NegativeSampler(Strategy):
         description="class: anchors of one batch with the same complementary label share one draw, "
         "so that at most C*K negatives are encoded; anchor: each has its own (B*K)",
     )
-    languages: Literal["all", "own", "other"] | Weights = Field(
+    languages: Languages = Field(
         "all",
         description="of a pool of several languages, where negatives come from: any of them, the "
         "anchor's own, the others, or a weight for each language by its code",
     )
+
+    @field_validator("languages")
+    @classmethod
+    def _some_weight(cls, languages: Languages) -> Languages:
+        if isinstance(languages, dict) and not any(languages.values()):
+            raise ValueError("weights need a number above 0, or there would be no negatives")
+        return languages
 
     def build(self, pool: Pool) -> Drawer:
         """What is drawn with during a stage on this pool: the sampler itself, or its indexes."""
@@ -83,18 +94,37 @@ class NegativeSampler(Strategy):
     def draw(
         self, pool: Pool, anchors_B: Tensor, complement_B: Tensor, *, generator: torch.Generator
     ) -> Tensor:
-        """What the stage calls: the sampler, once per distinct complementary label or per anchor.
+        """What the stage calls: the sampler, once for those who share a draw, or for each anchor.
 
         Shared draws lose only the independence between the anchors of one batch; a shared row that
         is a translation of some anchor is struck out (-1) for that anchor.
         """
+        first_U, who_B = self.sharing(pool, anchors_B, complement_B)
+        rows_UK = self(pool, anchors_B[first_U], complement_B[first_U], generator=generator)
+        return without_own(pool, anchors_B, rows_UK[who_B])
+
+    def sharing(self, pool: Pool, anchors_B: Tensor, complement_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Who draws for whom: anchors with one complementary label and one choice of languages.
+
+        Returns:
+            The place in the batch of who draws, int64[U]; and which of the U draws each anchor
+            takes, int64[B].
+        """
+        everyone_B = torch.arange(len(anchors_B))
         if self.share == "anchor":
-            return self(pool, anchors_B, complement_B, generator=generator)
-        labels, inverse = complement_B.unique(return_inverse=True)
-        first = torch.stack([(inverse == i).nonzero()[0, 0] for i in range(len(labels))])
-        rows_BK = self(pool, anchors_B[first], labels, generator=generator)[inverse]
-        own = pool.group[rows_BK.clamp(min=0)] == pool.group[anchors_B][:, None]
-        return rows_BK.masked_fill(own, -1)
+            return everyone_B, everyone_B
+        key_B = complement_B
+        if self.languages in ("own", "other"):
+            key_B = complement_B * len(pool.languages) + pool.language[anchors_B]
+        key_U, who_B = key_B.unique(return_inverse=True)
+        first_U = everyone_B.new_full((len(key_U),), len(anchors_B))
+        return first_U.scatter_reduce(0, who_B, everyone_B, "amin"), who_B
+
+
+def without_own(pool: Pool, anchors_B: Tensor, rows_BK: Tensor) -> Tensor:
+    """The rows with -1 in the place of every translation of the anchor."""
+    own_BK = pool.group[rows_BK.clamp(min=0)] == pool.group[anchors_B][:, None]
+    return rows_BK.masked_fill(own_BK, -1)
 
 
 negatives: Registry[NegativeSampler] = Registry("negatives", NegativeSampler)

@@ -80,6 +80,9 @@ def anchored(raw: dict[str, Any], folder: Path) -> dict[str, Any]:
         out = {k: v if k == "label_names" else walk(v) for k, v in node.items()}
         if isinstance(out.get("path"), str):
             out["path"] = str((folder / out["path"]).resolve())
+        model = out.get("model")  # of a translator; a hub name has no such beginning
+        if isinstance(model, str) and model.startswith(("./", "../")):
+            out["model"] = str((folder / model).resolve())
         return out
 
     def local(section: str, key: str) -> None:

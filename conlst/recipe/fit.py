@@ -1,6 +1,7 @@
 """What no single section can see: parts that need what the others do not give them."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Literal
 
 from conlst.augment import Augmenter
@@ -23,8 +24,9 @@ POOLED = {"pool", "passes", "source"}
 def misfits(recipe: Recipe) -> list[str]:
     """Each part that is not given what it needs, with its path in the recipe."""
     faults = _nothing_to_adapt_to(recipe)
+    installed = {"neighbours"} if find_spec("faiss") else set()
     for path, part, given in _slots(recipe):
-        faults += _missing(path, part, given)
+        faults += _missing(path, part, given | installed)
     faults += _unused_negatives(recipe) + _no_such_start(recipe) + _readouts(recipe)
     return faults + [
         f"{path}: {fault}"
@@ -85,13 +87,14 @@ def _missing(path: str, part: Strategy | None, given: set[str]) -> list[str]:
     needs = part.all_needs() if part else frozenset()
     return [
         f"{path}: {part.name!r} needs {WORDS.get(need, need)}, which is not given here; "
-        f"given: {', '.join(sorted(given)) or 'nothing beyond its contract'}"
+        f"given: {', '.join(sorted(given - {'neighbours'})) or 'nothing beyond its contract'}"
         for need in sorted(needs - given)
         if part
     ]
 
 
 WORDS = {
+    "neighbours": "faiss (pip install 'conlst[cpu]', or conlst[gpu] for its GPU build)",
     "pool": "the whole pool at once (self_training.mode: offline)",
     "languages": "several adapted languages in one model (data.adapt: joint)",
     "negatives": "negatives (a sampler in contrastive.negatives)",

@@ -18,7 +18,8 @@ class Selector(Strategy):
 
     * "passes": stochastic passes in `pool.probs_PNC`, as many as its field `passes` says;
     * "source": `pool.source`, labelled source rows as the model sees them;
-    * "pool": the whole pool at once: such a selector cannot decide batch by batch.
+    * "pool": the whole pool at once: such a selector cannot decide batch by batch;
+    * "neighbours": nearest rows by `conlst.neighbours`, so that faiss must be installed.
 
     Offline, a selector is shown the whole pool once an iteration. Online (`self_training.mode`), it
     is shown every batch, and what `build` returns is called instead: the selector itself, or an

@@ -64,8 +64,8 @@ class CutEdge(Selector):
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]
-        """The whole pool, and source rows where they are looked at."""
-        return frozenset({"pool", "source"} if self.source else {"pool"})
+        """The whole pool, its neighbours, and source rows where they are looked at."""
+        return frozenset({"pool", "neighbours"} | ({"source"} if self.source else set()))
 
     def __call__(self, pool: Pool, *, generator: torch.Generator) -> Selection:
         return Selection.hard(pool, self.clean_confidence(pool) >= self.threshold)

@@ -41,7 +41,9 @@ class Negatives:
         """Rows of the pool for each anchor, int64[B, n * K] for n complementary labels at most."""
         which, label = complement_BC.nonzero(as_tuple=True)  # (anchor, one of its labels)
         drawn = self.drawer.draw(self.pool, anchors_B[which], label, generator=generator)
-        place = torch.arange(len(which)) - torch.searchsorted(which, which)  # 0, 1, ... of each anchor
+        place = torch.arange(len(which)) - torch.searchsorted(
+            which, which
+        )  # 0, 1, ... of each anchor
         B, n, K = len(anchors_B), int(complement_BC.sum(1).max()), drawn.shape[1]
         rows_BnK = torch.full((B, n, K), -1).index_put_((which, place), drawn)
         found = (drawn >= 0).sum(1)

@@ -17,6 +17,7 @@ def slow(pool):
     return found
 
 
+@pytest.mark.oracle("labellers.confidence_gated")
 @pytest.mark.parametrize("C", [2, 3, 7])
 def test_it_agrees_with_a_slow_loop(C):
     pool = random_pool(50, C)

@@ -1,9 +1,11 @@
+import pytest
 import torch
 
 from conlst.negatives import ConfidenceGated, Random
 from conlst.testing import random_pool
 
 
+@pytest.mark.oracle("labellers.random")
 def test_every_class_but_the_pseudo_label_is_admissible_whoever_is_confident():
     pool = random_pool(30, 4)
     mask = Random()(pool, generator=torch.Generator())

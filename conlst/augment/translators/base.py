@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 
@@ -16,22 +16,34 @@ class Translate(Protocol):
     def __call__(
         self, texts: Sequence[str], source: str, target: str, *, generator: torch.Generator
     ) -> list[str]:
-        """As many texts as were given, in their order."""
+        """As many texts as were given, in their order; "" for one that cannot be translated.
+
+        Raises:
+            ValueError: the translator does not know this pair of languages.
+        """
         ...
 
 
 class Translator(Strategy):
     """Contract: `with translator.opened() as translate: translate(texts, source, target, ...)`.
 
-    Languages are ISO 639-1 codes as recipes write them. `knows` answers without loading anything.
-    `opened` loads what is needed, once, and lets it go again. Chance (sampling) comes only from
-    `generator`. Two translators with the same `identity` give the same translations, so it holds
-    whatever changes them: model, revision, decoding; the cache is keyed by it.
+    Languages are ISO 639-1 codes as recipes write them. `knows` and `obstacle` answer without
+    loading anything. `opened` loads what is needed, once, and lets it go again. Chance (sampling)
+    comes only from `generator`. Two translators with the same `identity` give the same
+    translations, so it holds whatever changes them: model, revision, decoding; the cache is keyed
+    by it.
     """
+
+    at_once: ClassVar[int] = 256
+    """Texts that are translated and stored together: what a kill may lose."""
 
     @abstractmethod
     def knows(self, source: str, target: str) -> bool:
-        """Whether it translates from `source` into `target`."""
+        """Whether it translates from `source` into `target`, if all that it needs is there."""
+
+    def obstacle(self, source: str, target: str) -> str | None:
+        """What this machine lacks for that pair, and how to get it; None if nothing."""
+        return None
 
     @abstractmethod
     def opened(self) -> AbstractContextManager[Translate]:

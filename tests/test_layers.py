@@ -15,6 +15,7 @@ FLOORS = [
     {"recipe", "testing"},
     {"data"},
     {"tokens", "texts", "folder", "inside"},
+    {"packing", "precision"},
     {"model"},
     {"train"},
     {"predict"},

@@ -3,7 +3,8 @@
 Everything in an encoder but attention treats each token by itself, so a batch may be one long row
 of N tokens: ids[1, N], with positions that begin anew at every row. Attention alone must know where
 a row ends. Rows are laid in order of length; a run of n rows of L tokens each is then a view
-[n, H, L, d] of the queries, keys and values, and is attended to in one call, without a mask.
+[n, H, L, d] of the queries, keys and values, and is attended to in one call, without a mask. Where
+calls are dear, on a GPU, and runs are many, attention alone goes back to padded rows instead.
 
 A classifier reads the first token of each row only. In the last layer, what follows attention is
 therefore computed for the first tokens alone, and the model's own heads, which take
@@ -25,6 +26,8 @@ from conlst.inside import layers_of
 
 ATTENTION = "conlst_rows"
 """The name under which transformers knows `attend`."""
+FEW_RUNS = 16
+"""Up to so many are attended to one by one on a GPU (measured); a CPU minds no number."""
 AFTER_ATTENTION = {
     "bert": "attention",
     "camembert": "attention",
@@ -135,13 +138,40 @@ def end_to_end(network: PreTrainedModel, rows: Packed) -> Iterator[dict[str, Any
     handle = module.register_forward_hook(lambda _module, _args, out: _first(out, first_B))
     before = network.config._attn_implementation
     network.config._attn_implementation = ATTENTION
+    few = network.device.type == "cpu" or len(rows.runs) <= FEW_RUNS
+    layout = {"runs": rows.runs, "grid": None if few else Grid.of(rows.runs, network.device)}
     try:
-        yield {name: value.to(network.device) for name, value in inputs.items()} | {
-            "runs": rows.runs
-        }
+        yield {name: value.to(network.device) for name, value in inputs.items()} | layout
     finally:
         network.config._attn_implementation = before
         handle.remove()
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Where the tokens of rows end to end stand among padded rows [B, T]."""
+
+    token_BT: Tensor
+    """bool[B, T]: whether the place is within its row; T is a multiple of 8, as kernels like."""
+    place_N: Tensor
+    """int64[N]: each token's place among the B * T."""
+
+    @classmethod
+    def of(cls, runs: tuple[tuple[int, int], ...], device: torch.device) -> "Grid":
+        """The grid of rows laid out in these runs."""
+        counts, lengths = torch.tensor(runs).unbind(1)
+        T = -(-int(lengths.max()) // 8) * 8
+        token_BT = torch.arange(T) < lengths.repeat_interleave(counts)[:, None]
+        place_N = token_BT.flatten().nonzero().flatten()
+        return cls(token_BT.to(device), place_N.to(device))
+
+    def padded(self, x_1HNd: Tensor) -> Tensor:
+        """[B, H, T, d], 0 beyond the rows; its gradient is a mere look-up."""
+        B, T = self.token_BT.shape
+        _, H, _, d = x_1HNd.shape
+        places = x_1HNd.new_zeros(B * T, H, d)
+        filled = places.index_copy(0, self.place_N, x_1HNd[0].transpose(0, 1))
+        return filled.view(B, T, H, d).transpose(1, 2)
 
 
 def _first(out: Any, first_B: Tensor) -> Any:
@@ -160,12 +190,18 @@ def attend(
     dropout: float = 0.0,
     scaling: float | None = None,
     runs: tuple[tuple[int, int], ...] = (),
+    grid: Grid | None = None,
     **others: object,
 ) -> tuple[Tensor, None]:
     """softmax(q k^T * scaling) v within each row; all are [1, H, N, d], the outcome [1, N, H, d].
 
     It has the signature that transformers asks of an attention function.
     """
+    if grid is not None:
+        q, k, v = (grid.padded(x) for x in (query, key, value))
+        mask_B11T = grid.token_BT[:, None, None, :]
+        seen = scaled_dot_product_attention(q, k, v, mask_B11T, dropout, scale=scaling)
+        return seen.transpose(1, 2).flatten(0, 1).index_select(0, grid.place_N)[None], None
     sizes = [rows * length for rows, length in runs]
     # One split, not a slice a run: the gradient of a slice is as large as the whole.
     parts = zip(runs, *(x[0].split(sizes, 1) for x in (query, key, value)), strict=True)

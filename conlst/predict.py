@@ -52,14 +52,14 @@ def stochastic_passes(
 
 
 @torch.inference_mode()
-def _pass(
-    model: Classifier, tokens: Tokens, progress: Progress, what: str, *, budget: int = 2048
-) -> Labelled:
+def _pass(model: Classifier, tokens: Tokens, progress: Progress, what: str) -> Labelled:
     """One pass over all rows, in the mode the model is in.
 
-    Rows are sorted by length and encoded about `budget` tokens at a time, little enough to stay
-    near the processor; without dropout a row's result does not depend on its neighbours.
+    Rows are sorted by length and encoded some tokens at a time: on a CPU few enough to stay near
+    the processor, on a GPU enough to fill it. Without dropout a row's result does not depend on its
+    neighbours.
     """
+    budget = 2048 if model.device.type == "cpu" else 65536
     N, C, D = len(tokens), len(model.classes), model.output.in_features
     logits_NC, probs_NC, features_ND = torch.empty(N, C), torch.empty(N, C), torch.empty(N, D)
     with progress.task(what, N) as advance, model.for_many_rows():

@@ -19,14 +19,14 @@ from conlst.arrays import Rows
 from conlst.errors import ConlstWarning
 from conlst.inside import Looks, changed, reached, seen
 from conlst.model import load
-from conlst.packing import ATTENTION, packed, packs, positions, unpadded
+from conlst.packing import ATTENTION, Grid, end_to_end, packed, packs, positions, unpadded
 from conlst.tokens import pad
 from tests.conftest import MINI, TOPICS, excerpt
 from tests.test_model import family, section
 
 TEXTS = [row[1] for row in excerpt("pool.fr", 9)] + ["Maji", "The sea is blue. [PAD] [PAD] It is."]
 SINGLE = Rows([str(i) for i in range(len(TEXTS))], TEXTS, None, ["fr"] * len(TEXTS))
-PAIRS = Rows(SINGLE.ids, TEXTS, TEXTS[::-1], SINGLE.languages)
+PAIRS = Rows(SINGLE.ids, TEXTS, [text[:25] for text in TEXTS[::-1]], SINGLE.languages)
 HEADS = {
     "bert": BertForSequenceClassification,
     "xlm-roberta": XLMRobertaForSequenceClassification,
@@ -41,7 +41,7 @@ def model(request, tiny_encoder, tmp_path_factory):
     if request.param != "bert":
         known = family(request.param, tmp_path_factory.mktemp(request.param))
     torch.manual_seed(0)
-    model = load(section(known), TOPICS).eval()
+    model = load(section(known, max_length=60), TOPICS).eval()
     assert isinstance(model.network, HEADS[request.param])
     with torch.no_grad():
         for weight in model.network.parameters():
@@ -74,6 +74,21 @@ def test_logits_and_features_are_those_of_the_padded_pass(model, rows):
     for out in (model(batch), model.encode(tokens, everything(rows))):
         assert torch.allclose(out.logits, logits, atol=1e-5)
         assert torch.allclose(out.features, features, atol=1e-5)
+
+
+def test_attention_over_padded_rows_says_the_same_and_so_do_its_gradients(model):
+    """As on a GPU, where runs are many."""
+    rows = packed(model.tokenise(PAIRS), everything(PAIRS))
+    assert len(rows.runs) > 1
+    query = model.network.get_input_embeddings().weight
+    outcomes = []
+    for grid in (None, Grid.of(rows.runs, torch.device("cpu"))):
+        with end_to_end(model.network, rows) as inputs:
+            logits = model.network(**inputs | {"grid": grid}).logits
+        (gradient,) = torch.autograd.grad(logits.square().sum(), query)
+        outcomes.append((logits, gradient))
+    for by_run, by_grid in zip(*outcomes, strict=True):
+        assert torch.allclose(by_run, by_grid, atol=1e-5)
 
 
 def test_segments_count_where_a_model_has_them(model):

@@ -166,9 +166,9 @@ def _adapt(bench: Bench, lineage: Lineage) -> None:
             record = step(bench, lineage, target, name, before)
         for why in record["collapse"]:
             bench.progress.warn(f"{lineage.folder}{name} collapsed, so it ends here: {why}")
-        if record["verdict"] != "go on":
+        if record.get("verdict", "go on") != "go on":
             bench.progress.say(f"{lineage.folder}{name} was the last: {record['verdict']}")
-        if record["collapse"] or record["verdict"] != "go on":
+        if record["collapse"] or record.get("verdict", "go on") != "go on":
             return
         before = place
 
@@ -205,7 +205,7 @@ def _last_sound(bench: Bench, lineage: Lineage) -> str:
     for name in _steps(bench.recipe) if lineage.adapted else []:
         place = f"checkpoints/{lineage.folder}{name}"
         record = bench.folder.read_json(f"{place}/record.json")
-        if record is None or record["collapse"] or record["verdict"] == "roll back":
+        if record is None or record["collapse"] or record.get("verdict", "go on") == "roll back":
             break
         last = place
     return last

@@ -250,7 +250,7 @@ def _judged(
         return {}
     earlier = bench.folder.read_json(f"{seen.place}/record.json")
     assert earlier is not None
-    values = earlier["criterion"]
+    values = earlier.get("criterion")
     if values is None:  # the first iteration: how it stood before
         values = [value(stop, seen.pool, None, earlier["source_dev"])]
     after = bench.pool(seen.target, lineage.adapted, place, [stop])

@@ -269,6 +269,12 @@ class Pool:
         rows = self.confidence.argsort(descending=True, stable=True)
         return _by_class(rows, self.pseudo_label[rows], len(self.classes))
 
+    def passed(self, passes: int) -> "Pool":
+        """The pool with its first `passes` stochastic passes: there may be more, for others."""
+        if self.probs_PNC is None or len(self.probs_PNC) <= passes:
+            return self
+        return replace(self, probs_PNC=self.probs_PNC[:passes])
+
     def take(self, index: Tensor) -> "Pool":
         """The pool of the rows at `index` (int64[n], no repeats) alone, in that order.
 

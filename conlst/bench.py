@@ -11,13 +11,16 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from conlst.arrays import Pool, SourceView, Tokens
+from conlst.augment import Augmenter
 from conlst.folder import RunFolder
+from conlst.inside import check_layers
 from conlst.model import Classifier, load
 from conlst.predict import Labelled, label, stochastic_passes
 from conlst.progress import Progress
-from conlst.recipe import Recipe, readout, run_languages
+from conlst.recipe import Recipe, augmented, readout, run_languages
 from conlst.registry import Strategy
 from conlst.stages.material import Source, Target, target_of
+from conlst.stages.views import looks_of
 from conlst.texts import Texts
 from conlst.tokens import joined
 from conlst.train import Tools, generator_for
@@ -167,6 +170,7 @@ def bench(
     """Load the model and turn all texts into tokens, once."""
     classes = texts.source.classes
     model = untrained(recipe, classes, computer)
+    _refuse_missing_layers(recipe, model)
     progress.say("tokenising")
     labelled = texts.dev or texts.source
     order = torch.randperm(len(labelled.rows), generator=generator_for(recipe.seed, "watched"))
@@ -183,6 +187,23 @@ def bench(
         {code: model.tokenise(rows) for code, rows in texts.pools.items()},
         {code: model.tokenise(rows) for code, rows in texts.tests.items()},
     )
+
+
+def _refuse_missing_layers(recipe: Recipe, model: Classifier) -> None:
+    """Parts that work inside the encoder name layers, which only now can be counted."""
+    changed = {
+        f"{path} ({part.name})": part.at_layer
+        for path, augmenter, _ in augmented(recipe)
+        for part in augmenter.walk()
+        if isinstance(part, Augmenter) and part.level == "states"
+    }
+    check_layers(model.network, changed, last=0)
+    losses = {"source.loss": recipe.source.loss}
+    if recipe.self_training:
+        losses["self_training.loss"] = recipe.self_training.loss
+    for path, loss in losses.items():
+        looked_at = {f"{path} ({loss.name})": layer for layer in looks_of(loss).attention}
+        check_layers(model.network, looked_at, last=-1)
 
 
 def environment(computer: Accelerator) -> dict[str, Any]:

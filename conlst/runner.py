@@ -17,7 +17,7 @@ from conlst.report.card import card
 from conlst.report.gold import check
 from conlst.report.markdown import markdown
 from conlst.stages import source
-from conlst.steps import Lineage, Outcome, close, step, watched
+from conlst.steps import Lineage, Outcome, close, prepared, step, watched
 from conlst.texts import facts, read_texts
 from conlst.train import accelerator
 
@@ -132,8 +132,8 @@ def _source(bench: Bench) -> None:
             outcome.facts["checkpoint"] = stage.checkpoint
             _take_over(bench, stage.checkpoint)
         else:
-            if stage.augment and (told := stage.augment.prepare(bench.source.rows, bench.progress)):
-                outcome.facts["augment"] = told
+            if stage.augment:
+                outcome.facts |= prepared(stage.augment, bench.source.rows, bench.progress)
             tools = bench.tools("", "source")
             outcome.facts |= source.train(stage, bench.model, bench.source, tools)
     close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
@@ -148,7 +148,7 @@ def _take_over(bench: Bench, checkpoint: str) -> None:
         if tuned.tokenizer.get_vocab() != bench.model.tokenizer.get_vocab():
             raise RuntimeError("they have different vocabularies")
         bench.model.network.load_state_dict(tuned.network.state_dict())
-        bench.model.take_parts(Path(checkpoint))
+        bench.model.take_parts(Path(checkpoint), remembered=False)
     except RuntimeError as error:
         raise BadInput(
             f"source.checkpoint {checkpoint!r} is not a fine-tuned model.name "

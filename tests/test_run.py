@@ -470,7 +470,7 @@ def test_what_a_selector_needs_beyond_the_pool_is_there(recipe, tmp_path):
         (
             "self_training",
             {"augment": {"type": "mixup", "where": 9}},
-            r"\(mixup\): .* 9; .* 2"),
+            r"\(mixup\): .* 9; .* 2",
         ),
         ("source", {"loss": {"type": "attention_pull"}}, r"source.loss .* found layer 5; .* 1"),
     ],

@@ -53,10 +53,12 @@ def in_chunks(
     order_M = lengths_M.argsort(stable=True)
     chunk_M = (lengths_M[order_M].cumsum(0) - 1) // CHUNK
     sizes = chunk_M.unique_consecutive(return_counts=True)[1].tolist()
-    # `checkpoint` keeps the random state of the CPU and of the devices that its arguments are on.
-    there = torch.empty(0, device=device)
+    # `checkpoint` replays the chance of the CPU and of the devices that its arguments are on. The
+    # reentrant kind leaves one node of a graph for each chunk; the other keeps as many as were
+    # computed, and small things that live long among large ones that do not break up the heap.
+    there = torch.empty(0, device=device, requires_grad=True)
     parts = [
-        checkpoint(lambda some, _: encode(some), rows_M[some], there, use_reentrant=False)
+        checkpoint(lambda some, _: encode(some), rows_M[some], there, use_reentrant=True)
         for some in order_M.split(sizes)
     ]
     return torch.cat(parts)[order_M.argsort().to(device)]

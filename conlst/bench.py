@@ -10,7 +10,8 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from conlst.arrays import Pool, SourceView, Tokens
+from conlst.arrays import Pool, Rows, SourceView, Tokens
+from conlst.augment import Augmenter
 from conlst.folder import RunFolder
 from conlst.model import Classifier, load
 from conlst.predict import Labelled, label, stochastic_passes
@@ -19,8 +20,10 @@ from conlst.recipe import Recipe, readout, run_languages
 from conlst.registry import Strategy
 from conlst.stages.material import Source, Target, target_of
 from conlst.texts import Texts
+from conlst.token_cache import TokenCache
 from conlst.tokens import joined
 from conlst.train import Tools, generator_for
+from conlst.vocabulary import new_texts, occurring
 
 SOURCE = "checkpoints/source"
 """Where the source stage is kept, in the run folder."""
@@ -45,6 +48,7 @@ class Bench:
     """Source rows with their labels, on which a collapse shows."""
     pools: dict[str, Tokens]
     tests: dict[str, Tokens]
+    tokenise: TokenCache
     logged: int = 0
     """Steps that trackers were told of: theirs must not run backwards from stage to stage."""
     weights: str = PRETRAINED
@@ -59,7 +63,34 @@ class Bench:
     def tools(self, folder: str, name: str) -> Tools:
         """Device, voice and the chance that belongs to the stage of that name."""
         generator = generator_for(self.recipe.seed, *filter(None, (folder, name)))
-        return Tools(self.accelerator, generator, self.progress, f"{folder}{name}", self.logged)
+        return Tools(
+            self.accelerator,
+            generator,
+            self.progress,
+            f"{folder}{name}",
+            self.logged,
+            lambda: self.occurring(folder, name),
+        )
+
+    def occurring(self, folder: str, name: str) -> Tensor | None:
+        """bool[V]: the token ids that a stage can meet; None where that cannot be said."""
+        made = new_texts(*self._augmented(folder, name))
+        if made is None:
+            return None
+        tables = [self.source.tokens, self.watched[0], *self.pools.values(), *self.tests.values()]
+        tables += map(self.tokenise, made)
+        embedding: Any = self.model.network.get_input_embeddings()
+        return occurring(tables, self.model.tokenizer, embedding.num_embeddings)
+
+    def _augmented(self, folder: str, name: str) -> tuple[Augmenter | None, Rows]:
+        """What augments in a stage, and the rows it is shown."""
+        source, loop = self.recipe.source, self.recipe.self_training
+        if name == "source":
+            return source.augment, self.texts.source.rows
+        if name == "contrastive" or loop is None:
+            return None, self.texts.source.rows
+        languages = [folder.rstrip("/")] if folder else self.recipe.adapted()
+        return loop.augment, self.rows(languages)
 
     def go_to(self, place: str) -> None:
         """Put the weights of a finished stage, or the pretrained ones, into the model."""
@@ -107,13 +138,17 @@ class Bench:
         said = self.label(tokens, "labelling source rows").logits_NC.argmax(1)
         return float((said == gold).double().mean())
 
-    def target(self, languages: list[str]) -> Target:
-        """The pools of `languages` as one target."""
+    def rows(self, languages: list[str]) -> Rows:
+        """The texts of the pools of `languages`, one after another."""
         rows = self.texts.pools[languages[0]]
         for code in languages[1:]:
             rows = rows.joined(self.texts.pools[code])
+        return rows
+
+    def target(self, languages: list[str]) -> Target:
+        """The pools of `languages` as one target."""
         tokens = joined([self.pools[code] for code in languages])
-        return target_of(rows, tokens, self.model.sizes.languages)
+        return target_of(self.rows(languages), tokens, self.model.sizes.languages)
 
     def pool(
         self, target: Target, languages: list[str], place: str, parts: Iterable[Strategy | None]
@@ -168,6 +203,7 @@ def bench(
     classes = texts.source.classes
     model = untrained(recipe, classes, computer)
     progress.say("tokenising")
+    tokenise = TokenCache(model.tokenizer, model.max_length)
     labelled = texts.dev or texts.source
     order = torch.randperm(len(labelled.rows), generator=generator_for(recipe.seed, "watched"))
     some = order[:WATCHED_ROWS].sort().values  # a file may be sorted by label
@@ -178,10 +214,11 @@ def bench(
         computer,
         model,
         texts,
-        Source(texts.source.rows, model.tokenise(texts.source.rows), texts.source.label, classes),
-        (model.tokenise(labelled.rows.take(some.tolist())), labelled.label[some]),
-        {code: model.tokenise(rows) for code, rows in texts.pools.items()},
-        {code: model.tokenise(rows) for code, rows in texts.tests.items()},
+        Source(texts.source.rows, tokenise(texts.source.rows), texts.source.label, classes),
+        (tokenise(labelled.rows).take(some), labelled.label[some]),
+        {code: tokenise(rows) for code, rows in texts.pools.items()},
+        {code: tokenise(rows) for code, rows in texts.tests.items()},
+        tokenise,
     )
 
 

@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from conlst.arrays import Pool, Rows, SourceView, Tokens
-from conlst.augment import Augmenter
 from conlst.folder import RunFolder
 from conlst.model import Classifier, load
 from conlst.predict import Labelled, label, stochastic_passes
@@ -73,24 +72,21 @@ class Bench:
         )
 
     def occurring(self, folder: str, name: str) -> Tensor | None:
-        """bool[V]: the token ids that a stage can meet; None where that cannot be said."""
-        made = new_texts(*self._augmented(folder, name))
-        if made is None:
+        """bool[V]: the token ids that a stage can meet while it trains; None: it cannot be said.
+
+        Test texts are not among them, so that no last digit of a model depends on them.
+        """
+        languages = [folder.rstrip("/")] if folder else self.recipe.adapted()
+        augment, rows, tables = self.recipe.source.augment, self.texts.source.rows, []
+        if name != "source":
+            loop = self.recipe.self_training
+            augment = loop.augment if loop and name != "contrastive" else None
+            rows, tables = self.rows(languages), [self.pools[code] for code in languages]
+        if (made := new_texts(augment, rows)) is None:
             return None
-        tables = [self.source.tokens, self.watched[0], *self.pools.values(), *self.tests.values()]
-        tables += map(self.tokenise, made)
+        tables += [self.source.tokens, *map(self.tokenise, made)]
         embedding: Any = self.model.network.get_input_embeddings()
         return occurring(tables, self.model.tokenizer, embedding.num_embeddings)
-
-    def _augmented(self, folder: str, name: str) -> tuple[Augmenter | None, Rows]:
-        """What augments in a stage, and the rows it is shown."""
-        source, loop = self.recipe.source, self.recipe.self_training
-        if name == "source":
-            return source.augment, self.texts.source.rows
-        if name == "contrastive" or loop is None:
-            return None, self.texts.source.rows
-        languages = [folder.rstrip("/")] if folder else self.recipe.adapted()
-        return loop.augment, self.rows(languages)
 
     def go_to(self, place: str) -> None:
         """Put the weights of a finished stage, or the pretrained ones, into the model."""

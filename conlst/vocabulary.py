@@ -195,6 +195,8 @@ def _allows_it(network: PreTrainedModel, how: Optimisation) -> bool:
     whole = network.get_input_embeddings()
     if type(whole) is not nn.Embedding or not whole.weight.requires_grad:
         return False
+    if whole.weight.dtype != torch.float32:  # masters are; and so the file is written
+        return False
     uses = sum(p is whole.weight for _, p in network.named_parameters(remove_duplicate=False))
     return uses == 1 and (how.optimizer == "adamw" or how.weight_decay == 0)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
+import conlst
 from conlst import token_cache
 from conlst.arrays import Rows
 from conlst.errors import ConlstWarning
@@ -265,3 +266,14 @@ def test_two_processes_at_once_leave_one_whole_file(home, tokenizer):
     assert said == {str(int(plain.ids.sum()))}
     assert equal(TokenCache(tokenizer, 24)(ROWS), plain)
     assert len(list(home.iterdir())) == 1
+
+
+@pytest.mark.filterwarnings("ignore::conlst.errors.ConlstWarning")
+def test_the_second_run_tokenises_no_text_at_all(home, recipe, tmp_path, made):
+    short = recipe | {"contrastive": None, "self_training": None}
+    short["source"]["epochs"] = 1
+    first = conlst.run(short, out=tmp_path / "a")
+    assert sorted(made) == [20, 20, 20, 24, 24, 48]  # three tests, two pools, the source once
+    again = conlst.run(short | {"seed": 13}, out=tmp_path / "b")
+    assert len(made) == 6
+    assert again.data["stages"][0]["languages"] == first.data["stages"][0]["languages"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,24 @@ class Seen:
     """layer -> float[B, H, T, T], 0 at padding."""
 
 
+_open: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+"""How many of `changed` and `seen` are at work inside a network."""
+
+
+def reached(network: PreTrainedModel) -> bool:
+    """Whether somebody changes or reads what is inside: states are then promised as [B, T, D]."""
+    return _open.get(network, 0) > 0
+
+
+@contextmanager
+def _reaching(network: PreTrainedModel) -> Iterator[None]:
+    _open[network] = _open.get(network, 0) + 1
+    try:
+        yield
+    finally:
+        _open[network] -= 1
+
+
 @contextmanager
 def changed(network: PreTrainedModel, layer: int, change: Change) -> Iterator[None]:
     """Let `change` replace the states that leave a layer (0: the token embeddings).
@@ -71,6 +90,7 @@ def changed(network: PreTrainedModel, layer: int, change: Change) -> Iterator[No
         return (args[0], _masked_as(args[1], attended[-1]), *args[2:]), kwargs
 
     with ExitStack() as hooks:
+        hooks.enter_context(_reaching(network))
         hooks.callback(leaving.register_forward_hook(on_leaving).remove)
         for block in blocks[layer:]:
             handle = block.register_forward_pre_hook(on_entering, with_kwargs=True)
@@ -107,6 +127,8 @@ def seen(network: PreTrainedModel, looks: Looks, attention_BT: Tensor) -> Iterat
         if looks.attention and usual != "eager":
             network.set_attn_implementation("eager")
             hooks.callback(network.set_attn_implementation, usual)
+        if looks:
+            hooks.enter_context(_reaching(network))
         if looks.embedding:
             hooks.callback(_embeddings_of(network).register_forward_hook(on_embedding).remove)
         for layer in looks.attention:

@@ -2,8 +2,8 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ from transformers.utils import logging as transformers_logging
 
 from conlst import recipe
 from conlst.arrays import Rows, Sizes, TokenBatch, Tokens
-from conlst.errors import BadInput
+from conlst.errors import BadInput, ConlstWarning
+from conlst.inside import reached
 from conlst.losses import Loss
+from conlst.packing import Packed, end_to_end, packed, packs, unpadded
+from conlst.precision import Precision, good_kernels, layers_in_bf16, multiplies_in_bf16
 from conlst.selectors import Selector
-from conlst.tokens import budget_batches, pad, tokenise
+from conlst.tokens import budget_batches, even_batches, pad, tokenise
 
 HEAD_FILE = "contrastive_head.safetensors"
 PARTS_FILE = "parts.safetensors"
@@ -70,7 +73,7 @@ class Classifier(nn.Module):
         *,
         max_length: int = 128,
         languages: Sequence[str] = (),
-        autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+        autocast: Precision = contextlib.nullcontext,
     ) -> None:
         super().__init__()
         self.network = network
@@ -93,34 +96,92 @@ class Classifier(nn.Module):
         self._entering: list[Tensor] = []
         self.output.register_forward_pre_hook(lambda _, args: self._entering.append(args[0]))
         self.segments = getattr(network.config, "type_vocab_size", 0) > 1
-        self._counts = torch.zeros(2, dtype=torch.int64)
+        self._tokens, self._positions = 0, 0
+        self._in_bf16 = False
+        self._told = False
 
     @property
     def device(self) -> torch.device:
         return self.output.weight.device
 
     def forward(self, batch: TokenBatch) -> Encoded:
-        """Encode and classify a padded batch."""
-        self._counts += torch.stack([batch.attention_BT.sum(), torch.tensor(batch.ids_BT.numel())])
+        """Encode and classify a padded batch.
+
+        Its padding is not computed, unless the family is an unknown one or somebody reaches inside
+        the encoder (`conlst.inside`), where states are promised as [B, T, D].
+        """
+        if self._lays_rows_end_to_end():
+            return self._packed(packed(unpadded(batch), torch.arange(len(batch))))
         inputs = {"input_ids": batch.ids_BT, "attention_mask": batch.attention_BT}
         if self.segments and batch.segments_BT is not None:
             inputs["token_type_ids"] = batch.segments_BT
-        self._entering.clear()
-        with self.autocast():
-            logits = self.network(**{k: v.to(self.device) for k, v in inputs.items()}).logits
-        return Encoded(logits.float(), self._entering.pop().float())
+        self._count(int(batch.attention_BT.sum()), batch.ids_BT.numel())
+        return self._computed({name: value.to(self.device) for name, value in inputs.items()})
 
     def encode(self, tokens: Tokens, rows: Tensor, *, budget: int = 4096) -> Encoded:
-        """Encode any rows, in their order; inside, sorted in batches of at most `budget` tokens."""
-        order, parts = [], []
-        for batch in budget_batches(tokens.lengths[rows], budget):
-            order.append(batch)
-            parts.append(self(pad(tokens, rows[batch], self.tokenizer)))
+        """Encode any rows, in their order; inside, sorted in batches of about `budget` tokens."""
+        order, parts = self.batches(tokens.lengths[rows], budget), []
+        for batch in order:
+            if self._lays_rows_end_to_end():
+                parts.append(self._packed(packed(tokens, rows[batch])))
+            else:
+                parts.append(self(pad(tokens, rows[batch], self.tokenizer)))
         back = torch.cat(order).argsort().to(self.device)
         return Encoded(
             torch.cat([part.logits for part in parts])[back],
             torch.cat([part.features for part in parts])[back],
         )
+
+    def batches(self, lengths: Tensor, budget: int) -> list[Tensor]:
+        """Rows of these lengths in batches of about `budget` computed positions, longest first."""
+        cut = even_batches if self._lays_rows_end_to_end() else budget_batches
+        return cut(lengths, budget)
+
+    @contextlib.contextmanager
+    def for_many_rows(self) -> Iterator[None]:
+        """Entered around passes without gradient: under bf16, weights are turned to it once."""
+        with self.autocast():
+            bf16 = multiplies_in_bf16(self.device)
+        if not bf16 or self._in_bf16 or not self._lays_rows_end_to_end():
+            yield
+            return
+        self._in_bf16 = True
+        try:
+            with layers_in_bf16(self.network):
+                yield
+        finally:
+            self._in_bf16 = False
+
+    def _lays_rows_end_to_end(self) -> bool:
+        if not packs(self.network):
+            if not self._told:
+                self._told = True
+                warnings.warn(
+                    f"a {self.network.config.model_type} is computed with padding, its rows sorted "
+                    "by length: how to leave the padding out is known of BERT, RoBERTa, XLM-R, "
+                    "CamemBERT and DistilBERT",
+                    ConlstWarning,
+                    stacklevel=3,
+                )
+            return False
+        return not reached(self.network)
+
+    def _packed(self, rows: Packed) -> Encoded:
+        self._count(rows.ids_1N.numel(), rows.ids_1N.numel())
+        with end_to_end(self.network, rows) as inputs:
+            return self._computed(inputs)
+
+    def _computed(self, inputs: dict[str, Any]) -> Encoded:
+        self._entering.clear()
+        with contextlib.ExitStack() as precision:
+            if not self._in_bf16:
+                precision.enter_context(self.autocast())
+                precision.enter_context(good_kernels(self.device))
+            logits = self.network(**inputs).logits
+        return Encoded(logits.float(), self._entering.pop().float())
+
+    def _count(self, tokens: int, positions: int) -> None:
+        self._tokens, self._positions = self._tokens + tokens, self._positions + positions
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits of features, for those that were changed on the way (mixup)."""
@@ -175,9 +236,9 @@ class Classifier(nn.Module):
 
     def take_counts(self) -> tuple[int, int]:
         """(tokens, positions) computed since the last call: what is between them is padding."""
-        tokens, positions = self._counts.tolist()
-        self._counts.zero_()
-        return tokens, positions
+        counts = self._tokens, self._positions
+        self._tokens, self._positions = 0, 0
+        return counts
 
     def tokenise(self, rows: Rows) -> Tokens:
         return tokenise(rows, self.tokenizer, self.max_length)
@@ -251,7 +312,7 @@ def load(
     *,
     fine_tuned: bool = False,
     languages: Sequence[str] = (),
-    autocast: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    autocast: Precision = contextlib.nullcontext,
 ) -> Classifier:
     """The encoder a recipe names, in float32, with a classifier for `classes`.
 

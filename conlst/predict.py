@@ -22,7 +22,6 @@ from conlst.model import (
 )
 from conlst.progress import Progress
 from conlst.recipe import Model
-from conlst.tokens import budget_batches, pad
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,18 +62,18 @@ def stochastic_passes(
 
 @torch.inference_mode()
 def _pass(
-    model: Classifier, tokens: Tokens, progress: Progress, what: str, *, budget: int = 4096
+    model: Classifier, tokens: Tokens, progress: Progress, what: str, *, budget: int = 2048
 ) -> Labelled:
     """One pass over all rows, in the mode the model is in.
 
-    Rows are sorted by length and cut into batches of at most `budget` tokens, so little padding is
-    computed; without dropout a row's result does not depend on its neighbours.
+    Rows are sorted by length and encoded about `budget` tokens at a time, little enough to stay
+    near the processor; without dropout a row's result does not depend on its neighbours.
     """
     N, C, D = len(tokens), len(model.classes), model.output.in_features
     logits_NC, probs_NC, features_ND = torch.empty(N, C), torch.empty(N, C), torch.empty(N, D)
-    with progress.task(what, N) as advance:
-        for rows in budget_batches(tokens.lengths, budget):
-            out = model(pad(tokens, rows, model.tokenizer))
+    with progress.task(what, N) as advance, model.for_many_rows():
+        for rows in model.batches(tokens.lengths, budget):
+            out = model.encode(tokens, rows, budget=2 * budget)  # all at once
             logits_NC[rows], features_ND[rows] = out.logits.cpu(), out.features.cpu()
             probs_NC[rows] = model.probabilities(out.logits, out.features).cpu()
             advance(len(rows))

@@ -119,3 +119,22 @@ def budget_batches(lengths: Tensor, budget: int) -> list[Tensor]:
         batches.append(order[start : start + rows])
         start += rows
     return batches
+
+
+def even_batches(lengths: Tensor, budget: int) -> list[Tensor]:
+    """Rows sorted by length, the longest first, in batches of like many tokens, about `budget`.
+
+    For rows that are laid end to end, so that only their tokens count. None is more than a row
+    larger than `budget`.
+
+    Examples:
+        >>> [batch.tolist() for batch in even_batches(torch.tensor([3, 9, 4, 3]), 10)]
+        [[1], [2, 0, 3]]
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    ends = lengths[order].cumsum(0)
+    many = -(-int(ends[-1]) // budget) if len(order) else 0
+    # A row goes where its last token falls.
+    at = ((ends - 1) * many).div(int(ends[-1]), rounding_mode="floor") if many else ends
+    _, counts = at.unique_consecutive(return_counts=True)
+    return list(order.split(counts.tolist()))

@@ -15,6 +15,7 @@ FLOORS = [
     {"recipe", "testing"},
     {"data"},
     {"tokens", "texts", "folder", "inside", "vocabulary", "halving"},
+    {"packing", "precision"},
     {"model", "token_cache"},
     {"train"},
     {"predict"},

@@ -16,10 +16,12 @@ from transformers import (
 
 from conlst.arrays import Rows
 from conlst.errors import BadInput
+from conlst.inside import Looks, seen
 from conlst.model import load
 from conlst.predict import classify, label
 from conlst.progress import Progress
 from conlst.recipe import Model
+from conlst.tokens import pad
 from tests.conftest import MINI, TOPICS
 
 TEXTS = [
@@ -146,9 +148,14 @@ def test_the_counter_tells_tokens_from_padding(model):
     tokens = model.tokenise(ROWS)
     model.take_counts()
     model.encode(tokens, torch.arange(3))
-    computed = model.take_counts()
-    assert computed == (int(tokens.lengths.sum()), 3 * int(tokens.lengths.max()))
+    model(pad(tokens, torch.arange(3), model.tokenizer))
+    many, longest = int(tokens.lengths.sum()), int(tokens.lengths.max())
+    assert model.take_counts() == (2 * many, 2 * many)
     assert model.take_counts() == (0, 0)
+    batch = pad(tokens, torch.arange(3), model.tokenizer)
+    with seen(model.network, Looks(embedding=True), batch.attention_BT):
+        model(batch)
+    assert model.take_counts() == (many, 3 * longest)
 
 
 # Refusals

@@ -6,6 +6,7 @@ from conlst.arrays import Rows
 from conlst.tokens import (
     budget_batches,
     endless_batches,
+    even_batches,
     joined,
     length_batches,
     pad,
@@ -100,3 +101,17 @@ def test_a_budget_is_kept_and_a_row_beyond_it_goes_alone():
     batches = budget_batches(lengths, 20)
     assert torch.cat(batches).sort().values.tolist() == list(range(6))
     assert [lengths[b].tolist() for b in batches] == [[50], [9, 7], [7, 3], [2]]
+
+
+@pytest.mark.parametrize("budget", [1, 10, 64, 10_000])
+def test_even_batches_hold_like_many_tokens_and_every_row_once(budget):
+    lengths = torch.randint(3, 30, (57,), generator=seeded())
+    batches = even_batches(lengths, budget)
+    assert sorted(torch.cat(batches).tolist()) == list(range(57))
+    sums = [int(lengths[batch].sum()) for batch in batches]
+    assert all(total < budget + 30 for total in sums)
+    assert len(batches) == min(57, len(batches))
+    if budget > 60:
+        assert max(sums) - min(sums) <= 60
+    assert lengths[batches[0]].max() == lengths.max()
+    assert even_batches(lengths[:0], budget) == []

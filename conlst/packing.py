@@ -1,0 +1,180 @@
+"""Rows laid end to end: an encoder computes their tokens, and not one position of padding.
+
+Everything in an encoder but attention treats each token by itself, so a batch may be one long row
+of N tokens: ids[1, N], with positions that begin anew at every row. Attention alone must know where
+a row ends. Rows are laid in order of length; a run of n rows of L tokens each is then a view
+[n, H, L, d] of the queries, keys and values, and is attended to in one call, without a mask.
+
+A classifier reads the first token of each row only. In the last layer, what follows attention is
+therefore computed for the first tokens alone, and the model's own heads, which take
+`states[:, 0]`, are handed [B, 1, D]. The outcome is that of the padded pass, up to rounding.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface, PreTrainedModel
+
+from conlst.arrays import TokenBatch, Tokens
+from conlst.inside import layers_of
+
+ATTENTION = "conlst_rows"
+"""The name under which transformers knows `attend`."""
+AFTER_ATTENTION = {
+    "bert": "attention",
+    "camembert": "attention",
+    "distilbert": "sa_layer_norm",
+    "roberta": "attention",
+    "xlm-roberta": "attention",
+}
+"""model_type -> the part of a layer whose output enters the feed-forward network and its residual.
+
+These families are known to take positions, and to read nothing but the first token.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Rows end to end, the longest first."""
+
+    ids_1N: Tensor
+    segments_1N: Tensor | None
+    place_1N: Tensor
+    """int64[1, N]: 0, 1, ... in each row."""
+    first_B: Tensor
+    """int64[B]: where each row begins, in the order in which the rows were asked for."""
+    runs: tuple[tuple[int, int], ...]
+    """(rows, tokens of each), from the left: neighbours of one length."""
+
+    def __len__(self) -> int:
+        return len(self.first_B)
+
+
+def packed(tokens: Tokens, rows: Tensor) -> Packed:
+    """The rows at `rows` (int64[B], which may repeat) end to end, without a Python step per row.
+
+    Examples:
+        >>> offsets = torch.tensor([0, 2, 5])
+        >>> both = packed(
+        ...     Tokens(torch.tensor([7, 8, 4, 5, 6]), None, offsets), torch.tensor([0, 1])
+        ... )
+        >>> both.ids_1N.tolist(), both.place_1N.tolist()
+        ([[4, 5, 6, 7, 8]], [[0, 1, 2, 0, 1]])
+        >>> both.first_B.tolist(), both.runs
+        ([3, 0], ((1, 3), (1, 2)))
+    """
+    order = tokens.lengths[rows].argsort(descending=True, stable=True)
+    laid = tokens.take(rows[order])
+    start_B = laid.offsets[:-1]
+    place_N = torch.arange(len(laid.ids)) - start_B.repeat_interleave(laid.lengths)
+    lengths, counts = laid.lengths.unique_consecutive(return_counts=True)
+    return Packed(
+        laid.ids.long()[None],
+        None if laid.segments is None else laid.segments.long()[None],
+        place_N[None],
+        torch.empty_like(start_B).index_copy_(0, order, start_B),
+        tuple(zip(counts.tolist(), lengths.tolist(), strict=True)),
+    )
+
+
+def unpadded(batch: TokenBatch) -> Tokens:
+    """The tokens of a padded batch, in its order."""
+    token_BT = batch.attention_BT.bool()
+    ends = token_BT.sum(1).cumsum(0)
+    return Tokens(
+        batch.ids_BT[token_BT],
+        None if batch.segments_BT is None else batch.segments_BT[token_BT],
+        torch.cat([ends.new_zeros(1), ends]),
+    )
+
+
+def packs(network: PreTrainedModel) -> bool:
+    """Whether a network is of a family whose rows can be laid end to end."""
+    config = network.config
+    # A chunked feed-forward network wants lengths that its chunks divide.
+    chunked = getattr(config, "chunk_size_feed_forward", 0) > 0
+    causal = getattr(config, "is_decoder", False)
+    return config.model_type in AFTER_ATTENTION and not chunked and not causal
+
+
+def positions(network: PreTrainedModel, rows: Packed) -> Tensor:
+    """int64[1, N]: the rows of the position table that the tokens' embeddings are added to.
+
+    RoBERTa and its kin count from behind their padding id, and count no token that has this id (a
+    text may spell it out).
+    """
+    if "roberta" not in network.config.model_type and network.config.model_type != "camembert":
+        return rows.place_1N
+    padding = network.config.pad_token_id
+    counts_N = (rows.ids_1N[0] != padding).long()
+    before_N = counts_N.cumsum(0)
+    start_N = torch.arange(len(before_N)) - rows.place_1N[0]
+    before_row_N = before_N[start_N] - counts_N[start_N]
+    place_N: Tensor = (before_N - before_row_N) * counts_N + padding
+    return place_N[None]
+
+
+@contextmanager
+def end_to_end(network: PreTrainedModel, rows: Packed) -> Iterator[dict[str, Any]]:
+    """Let a network compute `rows` in the one forward pass made inside.
+
+    Yields:
+        The keyword arguments of that pass. Its heads then see states [B, 1, D], the rows in the
+        order in which they were asked for.
+    """
+    inputs = {"input_ids": rows.ids_1N, "position_ids": positions(network, rows)}
+    if rows.segments_1N is not None and getattr(network.config, "type_vocab_size", 0) > 1:
+        inputs["token_type_ids"] = rows.segments_1N
+    first_B = rows.first_B.to(network.device)
+    module = layers_of(network)[-1].get_submodule(AFTER_ATTENTION[network.config.model_type])
+    handle = module.register_forward_hook(lambda _module, _args, out: _first(out, first_B))
+    before = network.config._attn_implementation
+    network.config._attn_implementation = ATTENTION
+    try:
+        yield {name: value.to(network.device) for name, value in inputs.items()} | {
+            "runs": rows.runs
+        }
+    finally:
+        network.config._attn_implementation = before
+        handle.remove()
+
+
+def _first(out: Any, first_B: Tensor) -> Any:
+    """States [1, N, D], alone or leading a tuple, at the first tokens only: [B, 1, D]."""
+    if isinstance(out, tuple):
+        return (_first(out[0], first_B), *out[1:])
+    return out[0, first_B][:, None]
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    runs: tuple[tuple[int, int], ...] = (),
+    **others: object,
+) -> tuple[Tensor, None]:
+    """softmax(q k^T * scaling) v within each row; all are [1, H, N, d], the outcome [1, N, H, d].
+
+    It has the signature that transformers asks of an attention function.
+    """
+    sizes = [rows * length for rows, length in runs]
+    # One split, not a slice a run: the gradient of a slice is as large as the whole.
+    parts = zip(runs, *(x[0].split(sizes, 1) for x in (query, key, value)), strict=True)
+    out = []
+    for (rows, length), *qkv in parts:
+        q, k, v = (x.unflatten(1, (rows, length)).transpose(0, 1) for x in qkv)  # [n, H, L, d]
+        seen = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
+        out.append(seen.transpose(1, 2).flatten(0, 1))
+    return torch.cat(out)[None], None
+
+
+AttentionInterface.register(ATTENTION, attend)

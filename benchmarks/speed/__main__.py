@@ -46,25 +46,33 @@ def main(
         result = _joined(path, result)
         out.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    if not quick and out == RESULTS:
         tables.write()
     click.echo(table(result))
 
 
 def _measured(name: str, setting: Setting) -> dict[str, Any]:
     """A goal's lines; how long it took goes to stderr."""
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), _cpu_of_children()
     lines, peak = apart.run(f"benchmarks.speed.{name}", "measure", told=setting.json())
-    seconds = time.perf_counter() - start
-    click.echo(f"{name}: {seconds:.0f} s, {peak / 1e9:.1f} GB", err=True)
+    seconds, cpu = time.perf_counter() - start, _cpu_of_children() - cpu
+    click.echo(f"{name}: {seconds:.0f} s, {cpu:.0f} s of CPU, {peak / 1e9:.1f} GB", err=True)
     for line in lines:
         said = f"  {line['what']}: {line['value']:.3g} (asked {line['bound']} {line['asked']})"
         click.echo(f"{said} {line['verdict']}; {line['peer']}; {line['ours']}", err=True)
     return {
         "lines": lines,
         "seconds": round(seconds),
+        "cpu_seconds": round(cpu),
         "peak_gb": round(peak / 1e9, 2),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def _cpu_of_children() -> float:
+    """Seconds that ended children, and theirs, have computed."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _result(setting: Setting, goals: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ views of its anchors, and the drawn rows.
 
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 import torch
@@ -53,12 +54,10 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _over_bare(what: str, fewer: list[float], seconds: Rounds) -> Line:
-    middle = sorted(fewer)[len(fewer) // 2]
-    bare = sorted(seconds[BARE])[len(fewer) // 2]
     return Line(
         f"{what}, over what it encodes",
-        f"{BARE}: {duration(bare)}",
-        f"{OURS}: {duration(middle)}, optimiser taken off",
+        f"{BARE}: {duration(median(seconds[BARE]))}",
+        f"{OURS}: {duration(median(fewer))}, optimiser taken off",
         [a / b for a, b in zip(fewer, seconds[BARE], strict=True)],
         1.08,
         "<=",

@@ -5,6 +5,7 @@ The peer is the line that one writes first: `np.random.choice(rows, K, replace=F
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
+from statistics import median
 from typing import Any
 
 import numpy
@@ -34,8 +35,9 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
         pool = pool_of(N, setting.seed)
         for share in ("class", "anchor"):
             drawer = Uniform(count=K, share=share).build(pool)
-            calls = setting.size(2000, 5)
-            arms[f"{share} {N}"] = repeated(_draw(drawer, pool, setting.seed), calls)
+            draw = _draw(drawer, pool, setting.seed)
+            arms[f"{share} {N}"] = repeated(draw, setting.size(500, 5))
+        draw()  # an index is made at the first
         bytes_a_row.append(held(drawer, pool) / N)
     peer_at = min(sizes[-1], 10**6)
     numpys = _numpy(pool_of(peer_at, setting.seed), setting.seed)
@@ -176,4 +178,4 @@ def select_and_draw(N: int, seed: int) -> None:
 
 
 def _middle(seconds: list[float]) -> str:
-    return duration(sorted(seconds)[len(seconds) // 2])
+    return duration(median(seconds))

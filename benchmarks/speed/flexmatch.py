@@ -202,4 +202,4 @@ def _bare(model: Classifier, setting: Setting, target: Target, source: Source) -
 
 
 def _middle(seconds: list[float]) -> str:
-    return duration(sorted(seconds)[len(seconds) // 2])
+    return duration(median(seconds))

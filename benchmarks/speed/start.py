@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 from benchmarks.speed.rounds import Line, alternate, duration
@@ -29,8 +30,8 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     eager = {"eager imports": _process("-c", EAGER)} if not setting.quick else {}
     arms = {"conlst --help": _process("-m", "conlst", "--help"), **eager}
     seconds = alternate(arms, max(setting.rounds, 1), clock=time.perf_counter)
-    peer = " ".join(f"{name}: {duration(_middle(seconds[name]))}" for name in eager)
-    ours = f"conlst --help: {duration(_middle(seconds['conlst --help']))}"
+    peer = " ".join(f"{name}: {duration(median(seconds[name]))}" for name in eager)
+    ours = f"conlst --help: {duration(median(seconds['conlst --help']))}"
     found = sorted(_loaded() & set(HEAVY))
     lines = [
         Line("start, wall clock", peer or "-", ours, seconds["conlst --help"], 0.3, "<=", "s"),
@@ -59,7 +60,3 @@ def _loaded() -> set[str]:
         [sys.executable, "-c", LOADED], check=True, capture_output=True, text=True
     )
     return set(json.loads(done.stdout.splitlines()[-1]))
-
-
-def _middle(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]

@@ -79,6 +79,7 @@ def recipe(tiny_encoder, files) -> dict[str, Any]:
     return {
         "conlst": 1,
         "name": "tiny",
+        "seed": 2,  # one with which so small a model keeps telling classes apart, stage after stage
         "model": {"name": str(tiny_encoder), "max_length": 24, "precision": "fp32"},
         "data": {
             "adapt": "joint",

@@ -11,6 +11,7 @@ import torch
 import conlst
 from conlst.stages import chunked, contrastive, encoded
 from conlst.stages.chunked import in_chunks
+from conlst.train import accelerator
 from tests.stages.test_contrastive import (  # noqa: F401  (fixtures)
     model,
     pool,
@@ -69,8 +70,10 @@ def test_gradients_are_those_of_one_batch(model, target, pool, request):
     assert_close(gradients(model, target, pool, dropout=False), whole)
 
 
-def test_dropout_masks_are_drawn_once(model, target, pool, small, monkeypatch):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_dropout_masks_are_drawn_once(model, target, pool, small, monkeypatch, precision):
     """The second encoding of a chunk is under the masks of the first."""
+    model.autocast = accelerator(precision).autocast
     in_pieces = gradients(model, target, pool, dropout=True)
     state = torch.get_rng_state()
     with monkeypatch.context() as kept:

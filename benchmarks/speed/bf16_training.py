@@ -24,7 +24,7 @@ OURS, FP32, PLAIN = "conlst, bf16", "conlst, fp32", "plain autocast"
 def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """Two shapes, one also without dropout, then fifty steps of a real fine-tuning."""
     setting = Setting.of(told)
-    small, base = (bed.MINILM, 32, 4), (bed.BASE, 8, 3)
+    small, base = (bed.MINILM, 32, 3), (bed.BASE, 8, 2)
     if setting.quick:
         small = base = (bed.TINY, 4, 2)
     lines = []

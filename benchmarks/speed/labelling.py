@@ -38,7 +38,7 @@ OURS, FP32 = "conlst", "conlst, fp32"
 def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """The five comparisons, then what the speed may not cost."""
     setting = Setting.of(told)
-    rows = bed.texts(setting, setting.size(320, 12))
+    rows = bed.texts(setting, setting.size(256, 12))
     place = bed.folder(bed.TINY if setting.quick else bed.MINILM)
     arms: dict[str, Arm] = _trainers(place, rows)
     cross = CrossEncoder(str(place), max_length=MAX_LENGTH, device="cpu")

@@ -61,7 +61,6 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _trainers(place: Path, rows: Rows) -> dict[str, Arm]:
     """Trainer.predict in three ways, of batches of 32; its tokenising and making are not timed."""
-    model = AutoModelForSequenceClassification.from_pretrained(place)
     tokenizer = AutoTokenizer.from_pretrained(place)
     folder = tempfile.mkdtemp()
 
@@ -81,10 +80,19 @@ def _trainers(place: Path, rows: Rows) -> dict[str, Arm]:
                 report_to=[],
                 disable_tqdm=True,
             )
+            # A model anew: a Trainer leaves its autocast wrapped around the one it was given.
+            model = AutoModelForSequenceClassification.from_pretrained(place)
+            cast: list[bool] = []
+            model.classifier.register_forward_pre_hook(
+                lambda *_: cast.append(torch.is_autocast_enabled("cpu"))
+            )
             trainer = Trainer(model, arguments, data_collator=collator)
             start = time.process_time()
             trainer.predict(data)
-            return time.process_time() - start
+            seconds = time.process_time() - start
+            if set(cast) != {bf16}:
+                raise AssertionError(f"Trainer(bf16={bf16}) ran with autocast {set(cast)}")
+            return seconds
 
         return run
 

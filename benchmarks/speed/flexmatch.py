@@ -81,7 +81,8 @@ def _ours(N: int, seed: int) -> Callable[[], object]:
     batches = cycle(_stream(N, seed))
 
     def step() -> None:
-        online.flexmatch.thresholds_at(online.count[:-1], online.count[-1])
+        *sigma_C, unsure = online.count.tolist()
+        online.flexmatch.thresholds_at(sigma_C, unsure)
         online.remember(next(batches))
 
     return step

@@ -5,23 +5,33 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from benchmarks.speed.table import tables as speed
+
 HERE = Path(__file__).parent
 Result = dict[str, Any]
 
 
 def write() -> None:
     """Put each study's table between its markers, here and in the README at the root."""
-    for study in ("xnli-mini",):
-        results = [json.loads(p.read_text()) for p in sorted((HERE / "results").glob(f"{study}-*"))]
-        table = accuracy(results) if results else "No result file is there."
-        for readme in (HERE / "README.md", HERE.parent / "README.md"):
-            before, opening, rest = readme.read_text(encoding="utf-8").partition(
-                f"<!-- {study} -->"
-            )
-            _, closing, after = rest.partition(f"<!-- /{study} -->")
-            if opening and closing:
-                text = f"{before}{opening}\n{table}\n{closing}{after}"
-                readme.write_text(text, encoding="utf-8")
+    for readme in (HERE / "README.md", HERE.parent / "README.md"):
+        text = readme.read_text(encoding="utf-8")
+        for study, table in studies().items():
+            text = put(text, study, table)
+        readme.write_text(text, encoding="utf-8")
+
+
+def studies() -> dict[str, str]:
+    """The table of every study, from its result files."""
+    results = [json.loads(p.read_text()) for p in sorted((HERE / "results").glob("xnli-mini-*"))]
+    found = {"xnli-mini": accuracy(results) if results else "", "speed": speed(HERE / "results")}
+    return {study: table or "No result file is there." for study, table in found.items()}
+
+
+def put(text: str, study: str, table: str) -> str:
+    """A text with the table between the study's markers; one without markers stays as it is."""
+    before, opening, rest = text.partition(f"<!-- {study} -->")
+    _, closing, after = rest.partition(f"<!-- /{study} -->")
+    return f"{before}{opening}\n{table}\n{closing}{after}" if opening and closing else text
 
 
 def accuracy(results: list[Result]) -> str:

@@ -269,6 +269,12 @@ class Pool:
         rows = self.confidence.argsort(descending=True, stable=True)
         return _by_class(rows, self.pseudo_label[rows], len(self.classes))
 
+    def passed(self, passes: int) -> "Pool":
+        """The pool with its first `passes` stochastic passes: there may be more, for others."""
+        if self.probs_PNC is None or len(self.probs_PNC) <= passes:
+            return self
+        return replace(self, probs_PNC=self.probs_PNC[:passes])
+
     def take(self, index: Tensor) -> "Pool":
         """The pool of the rows at `index` (int64[n], no repeats) alone, in that order.
 
@@ -289,12 +295,11 @@ class Pool:
         )
 
     def _renumber(self, selection: Selection, index: Tensor) -> Selection:
-        position = torch.full((len(self),), -1)
-        position[index] = torch.arange(len(index))
-        _check(int((position >= 0).sum()) == len(index), "rows to take must not repeat")
-        moved = position[selection.index]
-        order = moved.argsort()[int((moved < 0).sum()) :]  # those not taken sort first
-        return Selection(moved[order], selection.target_KC[order], selection.weight[order])
+        _check(len(index.unique()) == len(index), "rows to take must not repeat")
+        at = torch.searchsorted(selection.index, index)  # N does not enter: batches are many
+        found = at < torch.searchsorted(selection.index, index, right=True)
+        at = at[found]
+        return Selection(found.nonzero().flatten(), selection.target_KC[at], selection.weight[at])
 
 
 def _by_class(rows: Tensor, label: Tensor, C: int) -> tuple[Tensor, Tensor]:

@@ -10,17 +10,22 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from conlst.arrays import Pool, SourceView, Tokens
+from conlst.arrays import Pool, Rows, SourceView, Tokens
+from conlst.augment import Augmenter
 from conlst.folder import RunFolder
+from conlst.inside import check_layers
 from conlst.model import Classifier, load
 from conlst.predict import Labelled, label, stochastic_passes
 from conlst.progress import Progress
-from conlst.recipe import Recipe, readout, run_languages
+from conlst.recipe import Recipe, augmented, readout, run_languages
 from conlst.registry import Strategy
 from conlst.stages.material import Source, Target, target_of
+from conlst.stages.views import looks_of
 from conlst.texts import Texts
+from conlst.token_cache import TokenCache
 from conlst.tokens import joined
 from conlst.train import Tools, generator_for
+from conlst.vocabulary import new_texts, occurring
 
 SOURCE = "checkpoints/source"
 """Where the source stage is kept, in the run folder."""
@@ -45,6 +50,7 @@ class Bench:
     """Source rows with their labels, on which a collapse shows."""
     pools: dict[str, Tokens]
     tests: dict[str, Tokens]
+    tokenise: TokenCache
     logged: int = 0
     """Steps that trackers were told of: theirs must not run backwards from stage to stage."""
     weights: str = PRETRAINED
@@ -59,7 +65,31 @@ class Bench:
     def tools(self, folder: str, name: str) -> Tools:
         """Device, voice and the chance that belongs to the stage of that name."""
         generator = generator_for(self.recipe.seed, *filter(None, (folder, name)))
-        return Tools(self.accelerator, generator, self.progress, f"{folder}{name}", self.logged)
+        return Tools(
+            self.accelerator,
+            generator,
+            self.progress,
+            f"{folder}{name}",
+            self.logged,
+            lambda: self.occurring(folder, name),
+        )
+
+    def occurring(self, folder: str, name: str) -> Tensor | None:
+        """bool[V]: the token ids that a stage can meet while it trains; None: it cannot be said.
+
+        Test texts are not among them, so that no last digit of a model depends on them.
+        """
+        languages = [folder.rstrip("/")] if folder else self.recipe.adapted()
+        augment, rows, tables = self.recipe.source.augment, self.texts.source.rows, []
+        if name != "source":
+            loop = self.recipe.self_training
+            augment = loop.augment if loop and name != "contrastive" else None
+            rows, tables = self.rows(languages), [self.pools[code] for code in languages]
+        if (made := new_texts(augment, rows)) is None:
+            return None
+        tables += [self.source.tokens, *map(self.tokenise, made)]
+        embedding: Any = self.model.network.get_input_embeddings()
+        return occurring(tables, self.model.tokenizer, embedding.num_embeddings)
 
     def go_to(self, place: str) -> None:
         """Put the weights of a finished stage, or the pretrained ones, into the model."""
@@ -107,13 +137,17 @@ class Bench:
         said = self.label(tokens, "labelling source rows").logits_NC.argmax(1)
         return float((said == gold).double().mean())
 
-    def target(self, languages: list[str]) -> Target:
-        """The pools of `languages` as one target."""
+    def rows(self, languages: list[str]) -> Rows:
+        """The texts of the pools of `languages`, one after another."""
         rows = self.texts.pools[languages[0]]
         for code in languages[1:]:
             rows = rows.joined(self.texts.pools[code])
+        return rows
+
+    def target(self, languages: list[str]) -> Target:
+        """The pools of `languages` as one target."""
         tokens = joined([self.pools[code] for code in languages])
-        return target_of(rows, tokens, self.model.sizes.languages)
+        return target_of(self.rows(languages), tokens, self.model.sizes.languages)
 
     def pool(
         self, target: Target, languages: list[str], place: str, parts: Iterable[Strategy | None]
@@ -167,7 +201,9 @@ def bench(
     """Load the model and turn all texts into tokens, once."""
     classes = texts.source.classes
     model = untrained(recipe, classes, computer)
+    _refuse_missing_layers(recipe, model)
     progress.say("tokenising")
+    tokenise = TokenCache(model.tokenizer, model.max_length)
     labelled = texts.dev or texts.source
     order = torch.randperm(len(labelled.rows), generator=generator_for(recipe.seed, "watched"))
     some = order[:WATCHED_ROWS].sort().values  # a file may be sorted by label
@@ -178,11 +214,29 @@ def bench(
         computer,
         model,
         texts,
-        Source(texts.source.rows, model.tokenise(texts.source.rows), texts.source.label, classes),
-        (model.tokenise(labelled.rows.take(some.tolist())), labelled.label[some]),
-        {code: model.tokenise(rows) for code, rows in texts.pools.items()},
-        {code: model.tokenise(rows) for code, rows in texts.tests.items()},
+        Source(texts.source.rows, tokenise(texts.source.rows), texts.source.label, classes),
+        (tokenise(labelled.rows).take(some), labelled.label[some]),
+        {code: tokenise(rows) for code, rows in texts.pools.items()},
+        {code: tokenise(rows) for code, rows in texts.tests.items()},
+        tokenise,
     )
+
+
+def _refuse_missing_layers(recipe: Recipe, model: Classifier) -> None:
+    """Parts that work inside the encoder name layers, which only now can be counted."""
+    changed = {
+        f"{path} ({part.name})": part.at_layer
+        for path, augmenter, _ in augmented(recipe)
+        for part in augmenter.walk()
+        if isinstance(part, Augmenter) and part.level == "states"
+    }
+    check_layers(model.network, changed, last=0)
+    losses = {"source.loss": recipe.source.loss}
+    if recipe.self_training:
+        losses["self_training.loss"] = recipe.self_training.loss
+    for path, loss in losses.items():
+        looked_at = {f"{path} ({loss.name})": layer for layer in looks_of(loss).attention}
+        check_layers(model.network, looked_at, last=-1)
 
 
 def environment(computer: Accelerator) -> dict[str, Any]:

@@ -14,7 +14,11 @@ _FOLDER: ContextVar[Path | None] = ContextVar("folder of the recipe", default=No
 
 @contextmanager
 def beside(folder: Path) -> Iterator[None]:
-    """Look for modules in this folder first, as long as a recipe from it is read."""
+    """Look for modules in this folder first, as long as a recipe from it is read.
+
+    A module from there finds its own neighbours while it is loaded; what it imports only later,
+    inside a function, it does not.
+    """
     token = _FOLDER.set(folder)
     try:
         yield

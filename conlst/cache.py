@@ -1,7 +1,7 @@
 """What is slow to make and the same in every run is kept on disk: translations, by their key.
 
-The folder is `$CONLST_CACHE`, else `conlst` in the user's cache folder. Nothing in it is ever
-deleted here, and deleting it by hand costs time only.
+The folder is `$CONLST_CACHE`, else `conlst` in the user's cache folder; token ids lie there too
+(see `token_cache`). Nothing in it is ever deleted here, and deleting it by hand costs time only.
 """
 
 import hashlib

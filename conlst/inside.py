@@ -3,7 +3,7 @@
 Hooks on the encoder's own modules, so that one piece of code serves BERT, XLM-R and DistilBERT.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,14 +103,13 @@ def seen(network: PreTrainedModel, looks: Looks, attention_BT: Tensor) -> Iterat
     """Read off what `looks` asks for in the one forward pass made inside.
 
     Args:
-        network: the classifier; for attention it computes in its plain form from now on, since the
-            fused kernels never hold the probabilities.
+        network: the classifier; for attention it computes in its plain form inside, since the fused
+            kernels never hold the probabilities.
         looks: what to read.
         attention_BT: int64[B, T], 1 at the tokens of the batch.
     """
     out, blocks = Seen(), layers_of(network) if looks else []
-    if looks.attention and network.config._attn_implementation != "eager":
-        network.set_attn_implementation("eager")
+    usual = network.config._attn_implementation
 
     def on_embedding(module: nn.Module, args: object, states_BTD: Tensor) -> None:
         mask_BT1 = attention_BT[:, :, None].to(states_BTD.device, states_BTD.dtype)
@@ -125,6 +124,9 @@ def seen(network: PreTrainedModel, looks: Looks, attention_BT: Tensor) -> Iterat
         return hook
 
     with ExitStack() as hooks:
+        if looks.attention and usual != "eager":
+            network.set_attn_implementation("eager")
+            hooks.callback(network.set_attn_implementation, usual)
         if looks:
             hooks.enter_context(_reaching(network))
         if looks.embedding:
@@ -138,6 +140,28 @@ def seen(network: PreTrainedModel, looks: Looks, attention_BT: Tensor) -> Iterat
             module: Any = blocks[layer].attention
             hooks.callback(module.register_forward_hook(on_attention(layer)).remove)
         yield out
+
+
+def check_layers(network: PreTrainedModel, wanted: Mapping[str, int], *, last: int) -> None:
+    """Refuse layers that an encoder does not have, before anything is trained.
+
+    Args:
+        network: the encoder.
+        wanted: layers by the name of the part that names them.
+        last: added to the number of layers: 0 where layers are counted from 1, -1 from 0.
+
+    Raises:
+        BadInput: a part names a layer beyond the last, or the encoder's layers cannot be reached.
+    """
+    if not wanted:
+        return
+    highest = len(layers_of(network)) + last
+    for name, layer in wanted.items():
+        if layer > highest:
+            raise BadInput(
+                f"{name}: found layer {layer}; the last of this {network.config.model_type} is "
+                f"{highest}"
+            )
 
 
 def layers_of(network: PreTrainedModel) -> list[nn.Module]:

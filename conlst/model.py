@@ -33,6 +33,10 @@ from conlst.tokens import budget_batches, even_batches, pad, tokenise
 HEAD_FILE = "contrastive_head.safetensors"
 PARTS_FILE = "parts.safetensors"
 """What strategies learnt or remember, beside the weights of the stage that taught them."""
+READOUT_FILE = "readout.json"
+"""Beside an exported model: the loss that reads probabilities off its logits, if not softmax."""
+LEARNT, REMEMBERED = "loss", "selector"
+"""How the names of parts begin: what losses learnt, what selectors remember."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,8 @@ class Classifier(nn.Module):
         self.sizes = Sizes(len(self.classes), D, tuple(languages))
         self.parts = nn.ModuleDict()
         """What strategies built: trained and kept with the model."""
+        self._plain: dict[str, Any] = {}
+        """What strategies built that is no module, so that nothing is built twice."""
         self._kept: dict[str, Tensor] = {}
         """Parts of a checkpoint that nobody has asked for yet."""
         self.readout: Loss | None = None
@@ -193,20 +199,28 @@ class Classifier(nn.Module):
             rows: N, of the pool that a selector will be shown batch by batch.
         """
         digest = hashlib.sha256(f"{type(part)}{part.model_dump_json()}".encode()).hexdigest()
-        key = f"{part.name.replace('.', '_')}_{digest[:12]}"
-        if key not in self.parts:
+        kind = LEARNT if isinstance(part, Loss) else REMEMBERED
+        key = f"{kind}_{digest[:16]}"
+        if key not in self.parts and key not in self._plain:
             # Asked for first by a pass that learns nothing, or by a run taken up: neither may show.
-            with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
+            with torch.inference_mode(False), torch.random.fork_rng():
                 torch.manual_seed(int(digest[:8], 16))
                 made = part.build(replace(self.sizes, rows=rows))
-                if not isinstance(made, nn.Module):
-                    return made
-                kept = {name for name in self._kept if name.startswith(f"{key}/")}
-                if kept:
-                    made.load_state_dict({n.partition("/")[2]: self._kept[n] for n in kept})
-                # What selectors are shown is on the CPU, and what they remember too.
-                self.parts[key] = made.to(self.device) if isinstance(part, Loss) else made
-        return self.parts[key]
+                if isinstance(made, nn.Module):
+                    self._keep(key, made)
+                else:
+                    self._plain[key] = made
+        return self.parts[key] if key in self.parts else self._plain[key]
+
+    def _keep(self, key: str, made: nn.Module) -> None:
+        """Take a module among the parts, with the tensors that a checkpoint holds of it."""
+        kept = {name for name in self._kept if name.startswith(f"{key}/")}
+        if kept:
+            made.load_state_dict({name.partition("/")[2]: self._kept[name] for name in kept})
+        # What selectors are shown is on the CPU, and what they remember too.
+        placed = made.to(self.device) if key.startswith(LEARNT) else made
+        # In the order of their keys: that of first use would differ in a run taken up.
+        self.parts = nn.ModuleDict(dict(sorted({**self.parts, key: placed}.items())))
 
     def probabilities(self, logits_BC: Tensor, features_BD: Tensor) -> Tensor:
         """float[B, C]: softmax, unless the loss that trained the classifier reads otherwise."""
@@ -238,11 +252,19 @@ class Classifier(nn.Module):
             save_file(parts, folder / PARTS_FILE)
 
     def export(self, folder: Path) -> None:
-        """Write the classifier alone, as any `transformers` user expects it."""
+        """Write the classifier alone, as any `transformers` user expects it.
+
+        Where a loss reads probabilities otherwise than softmax, what it takes stands beside it.
+        """
         with _quiet():
             # One file, however large: `restore` reads one.
             self.network.save_pretrained(folder, max_shard_size="1TB")
         self.tokenizer.save_pretrained(folder)
+        if self.readout:
+            (folder / READOUT_FILE).write_text(self.readout.model_dump_json(), encoding="utf-8")
+            learnt = {n: v for n, v in self._parts_state().items() if n.startswith(LEARNT)}
+            if learnt:
+                save_file(learnt, folder / PARTS_FILE)
 
     def restore(self, folder: Path) -> None:
         """Take the weights of a folder that `save` wrote into this very model."""
@@ -253,11 +275,17 @@ class Classifier(nn.Module):
         self.contrastive.load_state_dict(load_file(folder / HEAD_FILE))
         self.take_parts(folder)
 
-    def take_parts(self, folder: Path | None) -> None:
-        """Let go of what strategies built, and take what a folder holds of such, if anything."""
+    def take_parts(self, folder: Path | None, *, remembered: bool = True) -> None:
+        """Let go of what strategies built, and take what a folder holds of such, if anything.
+
+        Args:
+            folder: of a checkpoint; None for nothing.
+            remembered: also what selectors remember, which is of one pool alone.
+        """
         self.parts = nn.ModuleDict()
         file = folder / PARTS_FILE if folder else None
-        self._kept = load_file(file) if file and file.is_file() else {}
+        held = load_file(file) if file and file.is_file() else {}
+        self._kept = {n: v for n, v in held.items() if remembered or n.startswith(LEARNT)}
 
     def _parts_state(self) -> dict[str, Tensor]:
         """Every part's tensors by `part/name`; also those of a checkpoint that nobody used."""

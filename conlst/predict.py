@@ -1,5 +1,6 @@
 """The pseudo-label pass: probabilities and features of many rows, fast."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,15 @@ from transformers import AutoConfig, AutoTokenizer
 from conlst import train
 from conlst.arrays import Rows, Tokens
 from conlst.errors import BadInput
-from conlst.model import Classifier, label_names, load, longest_input, refuse_pickle
+from conlst.losses import Loss, losses
+from conlst.model import (
+    READOUT_FILE,
+    Classifier,
+    label_names,
+    load,
+    longest_input,
+    refuse_pickle,
+)
 from conlst.progress import Progress
 from conlst.recipe import Model
 
@@ -93,4 +102,15 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     accelerator = train.accelerator(section.precision)
     model = load(section, classes, fine_tuned=True, autocast=accelerator.autocast)
     model = model.to(accelerator.device)
+    if (folder / READOUT_FILE).is_file():
+        model.readout = _readout(folder / READOUT_FILE)
+        model.take_parts(folder, remembered=False)
     return classes, label(model, model.tokenise(rows), progress, "predicting").probs_NC
+
+
+def _readout(file: Path) -> Loss:
+    try:
+        return losses.validate(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, OSError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise BadInput(f"{file}: not the readout of a conlst model: {first}") from error

@@ -11,6 +11,7 @@ as `"package.module:Class"`, which is looked for beside the recipe first. A regi
 its members: they import it.
 """
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Generic, TypeVar
@@ -44,7 +45,8 @@ class Strategy(BaseModel):
         yield self
         for name in type(self).model_fields:
             value = getattr(self, name)
-            for part in value if isinstance(value, list) else [value]:
+            held = list(value.values()) if isinstance(value, dict) else value
+            for part in held if isinstance(held, list | tuple) else [held]:
                 if isinstance(part, Strategy):
                     yield from part.walk()
 
@@ -135,9 +137,11 @@ class Registry(Generic[S]):
             return self._members[name]
         points = list(entry_points(group=f"conlst.{self.kind}", name=name))
         own = self._members.get(name)
-        owners = {p.value: f"{p.value} (of the package {p.dist and p.dist.name})" for p in points}
-        if own:
-            owners[_origin(own)] = _origin(own)
+        owners = {
+            _root(p.value): f"{p.value} (of the package {p.dist and p.dist.name})" for p in points
+        }
+        if own:  # a package that was imported before may have registered it from a room inside
+            owners[_root(own.__module__)] = _origin(own)
         if len(owners) > 1:
             raise ImportError(
                 f"{self.kind}: the name {name!r} is claimed by {' and by '.join(owners.values())}; "
@@ -154,7 +158,9 @@ class Registry(Generic[S]):
     def _load(self, name: str, value: str) -> type[S]:
         where, _, attribute = value.partition(":")
         try:
-            cls = getattr(imported(where), attribute)
+            # Only a path is looked for beside the recipe: a plain name is an installed part.
+            module = imported(where) if ":" in name else importlib.import_module(where)
+            cls = getattr(module, attribute)
         except Exception as error:
             raise ImportError(
                 f"{self.kind}: {name!r} stands for {where}:{attribute}, which cannot be loaded: "
@@ -244,6 +250,11 @@ def json_schema(model: type[BaseModel]) -> dict[str, Any]:
 
     schema: dict[str, Any] = close(model.model_json_schema())
     return schema | {"$defs": dict(sorted(definitions.items()))}
+
+
+def _root(where: str) -> str:
+    """The package that a module or class is from."""
+    return where.partition(":")[0].partition(".")[0]
 
 
 def _origin(cls: type) -> str:

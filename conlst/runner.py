@@ -17,7 +17,7 @@ from conlst.report.card import card
 from conlst.report.gold import check
 from conlst.report.markdown import markdown
 from conlst.stages import source
-from conlst.steps import Lineage, Outcome, close, step, watched
+from conlst.steps import Lineage, Outcome, close, prepared, step, watched
 from conlst.texts import facts, read_texts
 from conlst.train import accelerator
 
@@ -132,8 +132,8 @@ def _source(bench: Bench) -> None:
             outcome.facts["checkpoint"] = stage.checkpoint
             _take_over(bench, stage.checkpoint)
         else:
-            if stage.augment and (told := stage.augment.prepare(bench.source.rows, bench.progress)):
-                outcome.facts["augment"] = told
+            if stage.augment:
+                outcome.facts |= prepared(stage.augment, bench.source.rows, bench.progress)
             tools = bench.tools("", "source")
             outcome.facts |= source.train(stage, bench.model, bench.source, tools)
     close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
@@ -148,7 +148,7 @@ def _take_over(bench: Bench, checkpoint: str) -> None:
         if tuned.tokenizer.get_vocab() != bench.model.tokenizer.get_vocab():
             raise RuntimeError("they have different vocabularies")
         bench.model.network.load_state_dict(tuned.network.state_dict())
-        bench.model.take_parts(Path(checkpoint))
+        bench.model.take_parts(Path(checkpoint), remembered=False)
     except RuntimeError as error:
         raise BadInput(
             f"source.checkpoint {checkpoint!r} is not a fine-tuned model.name "
@@ -166,9 +166,9 @@ def _adapt(bench: Bench, lineage: Lineage) -> None:
             record = step(bench, lineage, target, name, before)
         for why in record["collapse"]:
             bench.progress.warn(f"{lineage.folder}{name} collapsed, so it ends here: {why}")
-        if record["verdict"] != "go on":
+        if record.get("verdict", "go on") != "go on":
             bench.progress.say(f"{lineage.folder}{name} was the last: {record['verdict']}")
-        if record["collapse"] or record["verdict"] != "go on":
+        if record["collapse"] or record.get("verdict", "go on") != "go on":
             return
         before = place
 
@@ -205,7 +205,7 @@ def _last_sound(bench: Bench, lineage: Lineage) -> str:
     for name in _steps(bench.recipe) if lineage.adapted else []:
         place = f"checkpoints/{lineage.folder}{name}"
         record = bench.folder.read_json(f"{place}/record.json")
-        if record is None or record["collapse"] or record["verdict"] == "roll back":
+        if record is None or record["collapse"] or record.get("verdict", "go on") == "roll back":
             break
         last = place
     return last

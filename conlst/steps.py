@@ -1,5 +1,6 @@
 """One stage of one lineage: from the weights it starts with to its tables and its record."""
 
+import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor
 
 from conlst.arrays import Pool, Rows, Selection
+from conlst.augment import Augmenter
 from conlst.bench import PRETRAINED, SOURCE, Bench
+from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.predict import Labelled, label
 from conlst.progress import Progress
@@ -83,12 +86,30 @@ def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str)
         bench.go_to(_starting_point(bench.recipe, lineage, name, before))
         bench.weights = f"on the way to {lineage.folder}{name}"
         bench.model.take_counts()
+        loop = bench.recipe.self_training
+        if name != "contrastive" and loop and loop.augment:
+            outcome.facts |= prepared(loop.augment, target.rows, bench.progress)
         tools = bench.tools(lineage.folder, name)
         if name == "contrastive":
             _contrastive(bench, lineage, target, pool, tools, outcome)
         else:
             _self_training(bench, lineage, target, pool, tools, outcome)
     return close(bench, lineage, name, outcome, Seen(target, pool, before))
+
+
+def prepared(augment: Augmenter, rows: Rows, progress: Progress) -> dict[str, Any]:
+    """Let an augmenter prepare, and take what it tells, if that can be kept.
+
+    Raises:
+        BadInput: it is no JSON; said now, as it would otherwise be found when the stage is kept.
+    """
+    told = augment.prepare(rows, progress)
+    try:
+        json.dumps(told, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        what = f"augmenter {augment.name!r}: what it tells of its preparation is no JSON"
+        raise BadInput(f"{what}: {error}") from error
+    return {"augment": told} if told else {}
 
 
 def _pool(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> Pool:
@@ -171,11 +192,9 @@ def _self_training(
 ) -> None:
     stage = bench.recipe.self_training
     assert stage is not None
-    if stage.augment and (told := stage.augment.prepare(target.rows, bench.progress)):
-        outcome.facts["augment"] = told
     out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
     chosen, N, C = out.selection, len(pool), len(bench.classes)
-    taken_N = torch.full((N,), -1).index_copy_(0, chosen.index, chosen.target_KC.argmax(1))
+    taken_N = torch.full((N,), -1).index_copy_(0, chosen.index, _taken_for(chosen, pool))
     weight_N = torch.zeros(N).index_copy_(0, chosen.index, chosen.weight.float())
     target_NC = torch.zeros(N, C).index_copy_(0, chosen.index, chosen.target_KC.float())
     outcome.facts |= out.facts
@@ -186,6 +205,14 @@ def _self_training(
         "target": _lists(target_NC),
         "weight": pa.array(weight_N.tolist(), pa.float32()),
     }
+
+
+def _taken_for(chosen: Selection, pool: Pool) -> Tensor:
+    """int64[K]: the class of the largest target; of several, the model's own if it is one."""
+    own_K1 = pool.pseudo_label[chosen.index][:, None]
+    largest_K, first_K = chosen.target_KC.max(1)
+    is_own = chosen.target_KC.gather(1, own_K1)[:, 0] == largest_K
+    return torch.where(is_own, own_K1[:, 0], first_K)
 
 
 def close(
@@ -250,7 +277,7 @@ def _judged(
         return {}
     earlier = bench.folder.read_json(f"{seen.place}/record.json")
     assert earlier is not None
-    values = earlier["criterion"]
+    values = earlier.get("criterion")
     if values is None:  # the first iteration: how it stood before
         values = [value(stop, seen.pool, None, earlier["source_dev"])]
     after = bench.pool(seen.target, lineage.adapted, place, [stop])

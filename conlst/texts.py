@@ -1,12 +1,13 @@
 """From a recipe's files to what stages train on and models are tried on. Gold stays outside."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from conlst.arrays import Rows
 from conlst.data import Labelled, content_hash, read_labelled, read_rows
 from conlst.errors import BadInput
-from conlst.recipe import Recipe
+from conlst.recipe import File, Recipe, augmented
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +83,8 @@ def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
         files |= {f"{code}.unlabelled": target.unlabelled} if target.unlabelled else {}
         files |= {f"{code}.test": target.test} if target.test else {}
         files |= {f"{code}.pool_gold": target.pool_gold} if target.pool_gold else {}
+    for path, augmenter, _ in augmented(recipe):
+        files |= {f"{path}: {Path(name).name}": File(path=name) for name in augmenter.files()}
     return {
         "classes": list(texts.source.classes),
         "source_rows": len(texts.source.rows),

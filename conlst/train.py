@@ -1,7 +1,6 @@
 """The one optimisation loop that all stages use."""
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,9 +13,12 @@ from torch import Tensor
 from transformers import get_linear_schedule_with_warmup
 
 from conlst.errors import BadInput
+from conlst.halving import Parts
+from conlst.losses import Loss
 from conlst.model import Classifier
 from conlst.progress import Progress
 from conlst.recipe import Optimisation
+from conlst.vocabulary import AfterStep, compacted
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,9 @@ class Tools:
     """What trackers file the stage under."""
     first_step: int = 0
     """Steps that were tracked before it."""
+    occurring_V: Callable[[], Tensor | None] = lambda: None
+    """bool[V]: the token ids that can occur in it; None: it cannot be said. Asked when it begins to
+    train, since only then is known what its augmenter has prepared."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,9 @@ def optimise(
 ) -> dict[str, float]:
     """Minimise the sum of a stage's terms over its batches.
 
+    When memory runs out, batches go in parts (see `halving`). Embedding rows that cannot occur are
+    left out of the work (see `vocabulary`).
+
     Args:
         model: trained in place; left in evaluation mode.
         epochs: the batches of each epoch, as the stage numbers its rows.
@@ -98,7 +106,7 @@ def optimise(
         how: epochs, rates, optimiser, clipping, accumulation.
         tools: device, chance, progress.
         what: the name of the work on the progress bar.
-        after_step: called with the number of batches done, from 1.
+        after_step: called with the number of each batch done, from 1, after the optimiser's step.
 
     Returns:
         The mean of each term over the run.
@@ -106,39 +114,99 @@ def optimise(
     Raises:
         BadInput: a term became infinite or NaN; the step and the term are named.
     """
-    batches = [batch for epoch in epochs for batch in epoch]
-    steps = math.ceil(len(batches) / how.accumulate)
-    optimizer = tools.accelerator.prepare(_optimizer(model, how))
-    schedule = get_linear_schedule_with_warmup(optimizer, round(steps * how.warmup), steps)
-    sums: dict[str, Tensor] = {}
-    with tools.progress.task(what, len(batches)) as advance:
-        for number, batch in enumerate(batches, start=1):
-            model.train()
-            terms = terms_of(batch, (number - 1) / len(batches))
+    with compacted(model.network, tools.occurring_V, how) as after_optimiser:
+        loop = _Loop(model, [b for epoch in epochs for b in epoch], terms_of, how, tools, what)
+        means = loop.run(after_step, after_optimiser)
+        del loop  # the moments, before the whole embedding comes back
+        tools.accelerator.free_memory()  # it would keep every stage's optimiser, moments and all
+    model.eval()
+    return means
+
+
+class _Loop:
+    """Steps over batches, `how.accumulate` of which make one."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        batches: list[Tensor],
+        terms_of: Callable[[Tensor, float], list[Term]],
+        how: Optimisation,
+        tools: Tools,
+        what: str,
+    ) -> None:
+        self.model, self.batches, self.terms_of = model, batches, terms_of
+        self.how, self.tools, self.what = how, tools, what
+        self.starts = range(0, len(batches), how.accumulate)
+        steps = len(self.starts)
+        self.optimizer = tools.accelerator.prepare(_optimizer(model, how))
+        self.schedule = get_linear_schedule_with_warmup(
+            self.optimizer, round(steps * how.warmup), steps
+        )
+        self.parts = Parts(what, _comparing(how))
+        self.sums: dict[str, Tensor] = {}
+
+    def run(
+        self, after_step: Callable[[int], None], after_optimiser: AfterStep
+    ) -> dict[str, float]:
+        """All steps; returns the mean of each term."""
+        with self.tools.progress.task(self.what, len(self.batches)) as advance:
+            for start in self.starts:
+                means = self._step(start)
+                after_optimiser(self.optimizer)
+                self.schedule.step()
+                for number, told in enumerate(means, start=start + 1):
+                    self._tell(number, told)
+                    advance(1)
+                    after_step(number)
+        many = max(len(self.batches), 1)
+        return {name: float(value) / many for name, value in self.sums.items()}
+
+    def _step(self, start: int) -> list[dict[str, Tensor]]:
+        """One step of the optimiser, and the terms of its batches."""
+        # The last group may hold fewer batches: each group's gradient is its own mean.
+        group = self.batches[start : start + self.how.accumulate]
+
+        def gradients() -> list[dict[str, Tensor]]:
+            return [self._gradient(batch, start + i, len(group)) for i, batch in enumerate(group)]
+
+        # Where memory ran out half-way, some layers have their gradient already: all begins anew.
+        means = self.parts.fitting(gradients, self.optimizer.zero_grad, max(map(len, group)))
+        self.tools.accelerator.clip_grad_norm_(self.model.parameters(), self.how.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return means
+
+    def _gradient(self, batch: Tensor, done: int, of_step: int) -> dict[str, Tensor]:
+        """Add a batch's part to the gradient of its step."""
+        sums: dict[str, Tensor] = {}
+        for part in self.parts.of(batch):
+            self.model.train()
+            terms = self.terms_of(part, done / len(self.batches))
             means = {term.name: term.mean() for term in terms}
             total = torch.stack([term.scale * means[term.name] for term in terms]).sum()
-            # The last group may hold fewer batches: each group's gradient is its own mean.
-            group = min(
-                how.accumulate, len(batches) - (number - 1) // how.accumulate * how.accumulate
-            )
-            tools.accelerator.backward(total / group)
-            if number % how.accumulate == 0 or number == len(batches):
-                tools.accelerator.clip_grad_norm_(model.parameters(), how.clip)
-                optimizer.step()
-                schedule.step()
-                optimizer.zero_grad()
+            share = len(part) / len(batch)
+            self.tools.accelerator.backward(share * total / of_step)
             for name, mean in means.items():
-                sums[name] = sums.get(name, 0.0) + mean.detach()
-            if number % 50 == 0 or number == len(batches):
-                _refuse_nan(sums, what, number)
-            if tools.accelerator.trackers and number % 10 == 0:
-                told = {f"{tools.name}/{name}": float(mean) for name, mean in means.items()}
-                tools.accelerator.log(told, step=tools.first_step + number)
-            advance(1)
-            after_step(number)
-    model.eval()
-    tools.accelerator.free_memory()  # it would keep every stage's optimiser, moments and all
-    return {name: float(value) / max(len(batches), 1) for name, value in sums.items()}
+                sums[name] = sums.get(name, 0.0) + share * mean.detach()
+        return sums
+
+    def _tell(self, number: int, means: dict[str, Tensor]) -> None:
+        """Keep the sums and look at them; tell trackers."""
+        for name, mean in means.items():
+            self.sums[name] = self.sums.get(name, 0.0) + mean
+        if number % 50 == 0 or number == len(self.batches):
+            _refuse_nan(self.sums, self.what, number)
+        tools = self.tools
+        if tools.accelerator.trackers and number % 10 == 0:
+            told = {f"{tools.name}/{name}": float(mean) for name, mean in means.items()}
+            tools.accelerator.log(told, step=tools.first_step + number)
+
+
+def _comparing(how: Optimisation) -> list[str]:
+    """Names of a stage's losses in which the rows of a batch are compared."""
+    held = [getattr(how, name) for name in type(how).model_fields]
+    return [part.name for part in held if isinstance(part, Loss) and part.compares_rows]
 
 
 def _refuse_nan(sums: dict[str, Tensor], what: str, step: int) -> None:

@@ -44,6 +44,12 @@ class TestPoolTake:
             assert torch.equal(after.target_KC[k], before.target_KC[kept[row]])
             assert after.weight[k] == before.weight[kept[row]]
 
+    def test_an_iteration_that_selected_nothing_stays_one(self):
+        pool = replace(self.POOL, history=(selection([]), self.POOL.previous))
+        first, second = pool.take(torch.tensor([8, 1, 3])).history
+        assert first.index.tolist() == []
+        assert second.index.tolist() == [0, 2]
+
     def test_optional_fields_may_be_missing(self):
         taken = pool_of([[0.5, 0.5]] * 3).take(torch.tensor([1]))
         assert taken.probs_PNC is taken.confident is taken.previous is None

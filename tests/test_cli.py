@@ -93,14 +93,19 @@ def model(tmp_path_factory):
 
 
 class TestHelp:
-    def test_it_loads_nothing_heavy_and_comes_at_once(self):
+    @pytest.mark.parametrize(
+        "args", [["--help"], ["--version"], *([name, "--help"] for name in cli.main.commands)]
+    )
+    def test_it_loads_nothing_heavy(self, args):
         code = (
             "import sys\nfrom conlst.cli import main\n"
-            "main(['--help'], standalone_mode=False)\n"
+            f"main({args}, standalone_mode=False)\n"
             f"print('loaded:', [m for m in {HEAVY} if m in sys.modules])"
         )
         run = process(code=code)
         assert run.stdout.endswith("loaded: []\n"), run.stdout + run.stderr
+
+    def test_it_comes_at_once(self):
         seconds = []
         for _ in range(5):
             start = time.perf_counter()

@@ -86,6 +86,7 @@ def test_attention_is_that_of_the_layer_and_rows_of_tokens_sum_to_one(model, bat
     assert not torch.allclose(read.attention[0], read.attention[1])
     network = model.network
     names = {"input_ids": batch.ids_BT, "attention_mask": batch.attention_BT}
+    network.set_attn_implementation("eager")
     own = network(**names, output_attentions=True).attentions
     mask = batch.attention_BT[:, None, :, None]
     assert torch.allclose(read.attention[1], own[1] * mask, atol=1e-6)

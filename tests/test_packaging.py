@@ -144,7 +144,7 @@ def test_one_version_and_pins_for_what_is_required():
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     }
     extras = project["optional-dependencies"]
-    for requirement in project["dependencies"] + extras["cpu"] + extras["dev"]:
+    for requirement in project["dependencies"] + [*extras["cpu"], *extras["bench"], *extras["dev"]]:
         assert requirement.partition(">=")[0] in pinned, requirement
 
 

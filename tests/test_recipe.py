@@ -254,6 +254,18 @@ class TestPartsThatDoNotFit:
         assert "the whole pool at once (self_training.mode: offline)" in lines[1]
         assert "several adapted languages in one model (data.adapt: joint)" in lines[2]
 
+    def test_negatives_of_languages_that_are_not_in_the_pool(self):
+        def negatives(languages):
+            return whole(contrastive={"negatives": {"type": "uniform", "languages": languages}})
+
+        assert "contrastive.negatives: 'uniform' needs several adapted languages" in refusal(
+            negatives("other")
+        )
+        message = refusal(negatives({"sv": 1.0}))
+        assert "contrastive.negatives.languages: no rows to adapt to in 'sv'" in message
+        assert "allowed: sw" in message
+        assert load(negatives("own"))
+
     def test_losses_that_read_probabilities_in_different_ways(self):
         evidential = {"type": "evidential"}
         message = refusal(whole(source={"loss": evidential}))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from conlst import registry as module
 from conlst.augment import augmenters
+from conlst.beside import beside
 from conlst.negatives import negatives
 from conlst.registry import Registry, Strategy, json_schema
 from conlst.selectors import Fixed, PerLanguage, Selector, selectors
@@ -199,6 +200,26 @@ class TestPlugIns:
         plug_in(monkeypatch, cat=module._origin(animals["cat"]))
         animals._undisputed.clear()
         assert animals.validate({"type": "cat"}).lives == 9
+
+    def test_a_package_may_announce_what_it_defines_in_a_room_inside(self, animals, monkeypatch):
+        plug_in(monkeypatch, emu="zoo:Emu", rhea="zoo:Rhea")
+
+        def bird(name):
+            made = type(name, (Animal,), {"__module__": f"zoo.{name.lower()}"})
+            return animals.register(name.lower())(made)
+
+        emu, rhea = bird("Emu"), bird("Rhea")
+        plugin_module(monkeypatch, "zoo", Emu=emu, Rhea=rhea)
+        assert type(animals.validate({"type": "emu"})) is emu
+        assert type(animals.validate({"type": "rhea"})) is rhea
+
+    def test_a_plain_name_never_loads_a_file_beside_the_recipe(
+        self, animals, monkeypatch, tmp_path
+    ):
+        (tmp_path / "zoo_of_names.py").write_text("raise SystemExit('the file was run')")
+        plug_in(monkeypatch, emu="zoo_of_names:Emu")
+        with beside(tmp_path), pytest.raises(ValidationError, match="No module named"):
+            animals.validate({"type": "emu"})
 
     def test_a_plug_in_of_another_kind_is_refused(self, animals, monkeypatch):
         plug_in(monkeypatch, emu="conlst.selectors.fixed:Fixed")

@@ -16,8 +16,11 @@ from transformers import pipeline
 
 import conlst
 from conlst import steps, verdicts
+from conlst.data import read_rows
 from conlst.errors import BadInput
+from conlst.predict import classify
 from conlst.progress import Progress
+from conlst.recipe import File
 from conlst.selectors import Fixed
 from tests.conftest import MINI, TOPICS, excerpt, write
 
@@ -459,6 +462,77 @@ def test_what_a_selector_needs_beyond_the_pool_is_there(recipe, tmp_path):
     assert first.source.probs_SC.shape == (48, 3)
     assert len(first.source.label) == len(first.source.features_SD) == 48
     assert not torch.equal(first.source.probs_SC, second.source.probs_SC)
+
+
+@pytest.mark.parametrize(
+    ("section", "part", "where"),
+    [
+        (
+            "self_training",
+            {"augment": {"type": "mixup", "where": 9}},
+            r"\(mixup\): .* 9; .* 2",
+        ),
+        ("source", {"loss": {"type": "attention_pull"}}, r"source.loss .* found layer 5; .* 1"),
+    ],
+)
+def test_a_layer_that_the_encoder_has_not_is_told_before_anything_runs(
+    recipe, tmp_path, section, part, where
+):
+    recipe[section] |= part
+    with pytest.raises(BadInput, match=where):
+        conlst.run(recipe, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_candidate_set_is_told_by_the_label_the_model_gave(recipe, tmp_path):
+    recipe["contrastive"] = None
+    recipe["self_training"] |= {
+        "iterations": 1,
+        "selector": {"type": "partial_labels", "selector": {"type": "fixed", "threshold": 1.0}},
+        "loss": {"type": "partial_label"},
+        "augment": None,
+    }
+    report = conlst.run(recipe, out=tmp_path / "run")
+    before = pq.read_table(report.folder / "pseudo_labels/source.parquet").to_pylist()
+    taken = pq.read_table(report.folder / "pseudo_labels/self_training-1.parquet").to_pylist()
+    for row, told in zip(before, taken, strict=True):
+        assert told["label"] == row["probabilities"].index(max(row["probabilities"]))
+        assert sum(share > 0 for share in told["target"]) == 2
+
+
+def test_a_file_that_an_augmenter_reads_must_stay_as_it_was(recipe, tmp_path):
+    words = tmp_path / "words.json"
+    words.write_text('{"the": ["this"]}')
+    recipe["source"]["augment"] = {"type": "synonym", "path": str(words)}
+    with pytest.raises(KeyboardInterrupt):
+        conlst.run(recipe, out=tmp_path / "run", progress=Stop("stage 1"))
+    words.write_text('{"the": ["that"]}')
+    with pytest.raises(BadInput, match=r"changed since: source.augment: words.json"):
+        conlst.run(recipe, out=tmp_path / "run")
+
+
+def test_what_a_selector_remembers_is_not_taken_over_from_another_run(recipe, tmp_path):
+    flexmatch = {"type": "flexmatch", "threshold": 0.4}
+    recipe["contrastive"] = None
+    recipe["self_training"] |= {"mode": "online", "iterations": 1, "selector": flexmatch}
+    first = conlst.run(copy.deepcopy(recipe), out=tmp_path / "first").folder
+    recipe["source"] = {"checkpoint": str(first / "checkpoints/self_training-1")}
+    recipe["data"]["languages"] = ["fr"]  # a pool of another size
+    assert conlst.run(recipe, out=tmp_path / "second").data["finished"]
+
+
+def test_a_model_that_reads_its_logits_otherwise_predicts_as_the_run_did(recipe, tmp_path, files):
+    leu = {"type": "leu"}
+    recipe["source"] |= {"loss": leu}
+    recipe["contrastive"] = None
+    recipe["self_training"] |= {"loss": leu, "source_loss": leu, "iterations": 1}
+    report = conlst.run(recipe, out=tmp_path / "run")
+    rows, _ = read_rows(File(path=str(files / "test.sw.tsv")), "sw", where="FILE")
+    _, probs = classify(report.folder / "model", rows, Progress())
+    table = pq.read_table(report.folder / "predictions/self_training-1.parquet").to_pylist()
+    mine = {row["id"]: row["probabilities"] for row in table if row["language"] == "sw"}
+    for id, row in zip(rows.ids, probs.tolist(), strict=True):
+        assert row == pytest.approx(mine[id], abs=0.02)  # read in bf16 where there is any
 
 
 def test_a_loss_that_explodes_is_one_message_and_leaves_what_was_done(recipe, tmp_path):

@@ -1,12 +1,14 @@
 import math
+import weakref
 
 import pytest
 import torch
 
-from conlst.errors import BadInput
+from conlst.arrays import Rows
+from conlst.errors import BadInput, ConlstWarning
 from conlst.model import load
 from conlst.progress import Progress
-from conlst.recipe import Model, Optimisation
+from conlst.recipe import Model, Optimisation, SelfTrainingStage
 from conlst.train import Term, Tools, accelerator, generator_for, optimise
 from tests.conftest import TOPICS
 
@@ -126,3 +128,136 @@ def test_chance_depends_on_seed_and_name_alone():
     assert draw(13, "fr/", "contrastive") == draw(13, "fr/", "contrastive")
     assert draw(13, "fr/", "contrastive") != draw(13, "sw/", "contrastive")
     assert draw(13, "source") != draw(14, "source")
+
+
+# When memory runs out
+
+
+class Bounded:
+    """Terms that find memory for so many rows only, and tell what they were asked for."""
+
+    def __init__(self, terms, rows, error, in_backward=False):
+        self.terms, self.rows, self.error = terms, rows, error
+        self.in_backward, self.asked = in_backward, []
+
+    def __call__(self, batch, progress):
+        self.asked.append(len(batch))
+        terms = self.terms(batch, progress)
+        if len(batch) <= self.rows:
+            return terms
+        if not self.in_backward:
+            raise self.error
+        terms[0].loss_B.register_hook(self.fail)
+        return terms
+
+    def fail(self, gradient):
+        raise self.error
+
+
+CUDA = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+CPU = RuntimeError(
+    "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: "
+    "you tried to allocate 9 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+@pytest.mark.filterwarnings("ignore:stage 1. memory ran out")
+@pytest.mark.parametrize("in_backward", [False, True])
+@pytest.mark.parametrize("error", [CUDA, CPU])
+@pytest.mark.parametrize(("rows", "parts"), [(4, [4, 4]), (3, [2] * 4), (1, [1] * 8)])
+def test_halves_make_the_step_of_the_whole(tiny_encoder, error, rows, parts, in_backward):
+    def trained(bound):
+        torch.manual_seed(0)
+        model = load(Model(name=str(tiny_encoder)), TOPICS)
+        terms = Bounded(on_the_head(model), bound, error, in_backward)
+        batches = [torch.arange(8), torch.arange(8).flip(0)]
+        settings = how(optimizer="adam", clip=1e9, warmup=0.0)
+        steps = []
+        means = optimise(model, [batches], terms, settings, tools(), "stage 1", steps.append)
+        assert steps == [1, 2]
+        return means, model.output.weight.detach(), terms.asked
+
+    whole = trained(8)
+    with pytest.warns(ConlstWarning, match=f"stage 1: memory ran out .* at most {parts[0]}, whose"):
+        halved = trained(rows)
+    assert halved[2][-2 * len(parts) :] == parts * 2  # the next batch is not tried whole again
+    assert halved[0]["ce"] == pytest.approx(whole[0]["ce"], abs=1e-5)
+    assert torch.allclose(halved[1], whole[1], atol=1e-5)
+
+
+def test_the_gradient_of_halves_is_that_of_the_whole(tiny_encoder, monkeypatch):
+    """Through the encoder, with weights, two terms, odd parts and accumulated batches."""
+    rows = Rows([*"1234567"], ["a b", "Maji", "il pleut", "x", "y z", "b", "c"], None, ["en"] * 7)
+
+    def gradient(bound, in_backward):
+        torch.manual_seed(0)
+        model = load(Model(name=str(tiny_encoder)), TOPICS)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        tokens, weight = model.tokenise(rows), torch.linspace(0.1, 1, 7)
+
+        def terms(batch, progress):
+            out = model.encode(tokens, batch)
+            said = out.logits.log_softmax(1)
+            return [
+                Term("a", -said[:, 0], 0.5, weight[batch]),
+                Term("b", model.project(out.features).square().mean(1)),
+            ]
+
+        found = {}
+
+        def keep(optimizer, *args, **more):
+            found.update(
+                {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+            )
+
+        monkeypatch.setattr(torch.optim.AdamW, "step", keep)
+        bounded = Bounded(terms, bound, CPU, in_backward)
+        batches = [torch.arange(7), torch.arange(6)]
+        settings = how(accumulate=2, clip=1e9)
+        optimise(model, [batches], bounded, settings, tools(), "")
+        return found
+
+    whole = gradient(7, False)
+    for bound, in_backward in ((6, False), (6, True), (2, True)):
+        with pytest.warns(ConlstWarning, match="memory ran out"):
+            halved = gradient(bound, in_backward)
+        assert halved.keys() == whole.keys()
+        for name in whole:
+            assert torch.allclose(halved[name], whole[name], rtol=0, atol=1e-5), name
+
+
+def test_a_loss_that_compares_rows_is_said_to_change(model):
+    stage = SelfTrainingStage.model_validate({"loss": {"type": "supcon"}, "warmup": 0.0})
+    terms = Bounded(on_the_head(model), 4, CUDA)
+    with pytest.warns(ConlstWarning, match="supcon compares the rows .* sees 4 at a time"):
+        optimise(model, [[torch.arange(8)]], terms, stage, tools(), "stage 2")
+
+
+def test_a_single_row_that_does_not_fit_ends_it(model):
+    terms = Bounded(on_the_head(model), 0, CUDA)
+    with pytest.warns(ConlstWarning), pytest.raises(BadInput, match="stage 1: memory does not suf"):
+        optimise(model, [[torch.arange(8)]], terms, how(), tools(), "stage 1")
+
+
+def test_other_errors_are_none_of_its_business(model):
+    terms = Bounded(on_the_head(model), 4, RuntimeError("shapes do not match"))
+    with pytest.raises(RuntimeError, match="shapes do not match"):
+        optimise(model, [[torch.arange(8)]], terms, how(), tools(), "")
+
+
+def test_what_an_attempt_computed_is_let_go_before_the_next(model):
+    """The graph of the failed attempt would take the memory that the parts need."""
+    alive = []
+
+    def terms(batch, progress):
+        held = model.output.weight * 2
+        alive.append(weakref.ref(held))
+        if len(batch) > 4:
+            raise CUDA.__class__("CUDA out of memory")
+        assert alive[0]() is None
+        return [Term("x", held.sum().expand(len(batch)))]
+
+    with pytest.warns(ConlstWarning):
+        optimise(model, [[torch.arange(8)]], terms, how(), tools(), "")

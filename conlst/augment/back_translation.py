@@ -12,7 +12,7 @@ from torch import Tensor
 from conlst.arrays import Rows
 from conlst.augment.base import Augmenter, Level, augmenters
 from conlst.augment.translation_filters import Filters
-from conlst.augment.translators import M2M100, MBart50, Translator
+from conlst.augment.translators import M2M100, MBart50, Table, Translator
 from conlst.augment.translators import translators as registry  # a field bears that name
 from conlst.augment.translators.desk import Desk
 from conlst.augment.translators.routes import Pivot, Route, lost, route
@@ -94,6 +94,10 @@ class BackTranslation(Augmenter):
             elif self.missing == "error":
                 found.append(self._lost(language, languages))
         return found
+
+    def files(self) -> list[str]:
+        """The tables of translations made elsewhere."""
+        return [part.path for part in self.translators if isinstance(part, Table)]
 
     def prepare(self, rows: Rows, progress: Progress) -> dict[str, object]:
         """Translate all texts there and back, unless the cache holds them.

@@ -24,7 +24,7 @@ class Augmenter(Strategy):
 
     States and features keep their gradient, and targets are mixed as they are. `level` is a class
     attribute, or a property where it depends on a parameter. `needs` may hold "source" (`source` in
-    the points it is given).
+    the points it is given) and "languages" (at least two adapted languages in one model).
 
     `branches` says which augmenters a batch of n rows goes through: a list of (origin, chain),
     origin int64[m] being the rows that take the chain. A plain augmenter takes all rows.
@@ -45,6 +45,10 @@ class Augmenter(Strategy):
 
     def misfits(self, languages: tuple[str, ...]) -> list[str]:
         """What keeps it from working with these languages, before anything runs; else nothing."""
+        return []
+
+    def files(self) -> list[str]:
+        """The files it reads: a run that is taken up goes on only if they are as they were."""
         return []
 
     def prepare(self, rows: Rows, progress: Progress) -> dict[str, object]:

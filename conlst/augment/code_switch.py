@@ -89,6 +89,10 @@ class CodeSwitch(Augmenter):
                 found.append(f"{field}: no word list of {language!r}: {error}")
         return found
 
+    def files(self) -> list[str]:
+        """The word list of each language."""
+        return [self.path.replace(SLOT, language) for language in self._switchable()]
+
     def rows(self, rows: Rows, *, generator: torch.Generator) -> tuple[Rows, Tensor]:
         """The rows with some of their words in another language."""
         chance, known = uniforms(generator), self._lists_for(set(rows.languages))

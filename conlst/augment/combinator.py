@@ -31,6 +31,10 @@ class Combinator(Augmenter):
             for fault in part.misfits(languages)
         ]
 
+    def files(self) -> list[str]:
+        """The files that any of them reads."""
+        return [file for part in self.parts().values() for file in part.files()]
+
     def prepare(self, rows: Rows, progress: Progress) -> dict[str, object]:
         """Let each prepare; what several tell under one name is told with the later's place."""
         told: dict[str, object] = {}

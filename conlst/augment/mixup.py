@@ -76,7 +76,9 @@ class Mixup(Augmenter):
 
     @property
     def needs(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"source"} if self.partner == "source" else ())
+        """Source rows to mix with, or several languages."""
+        asked = {"source": "source", "other_language": "languages"}
+        return frozenset({asked[self.partner]} if self.partner in asked else ())
 
     @property
     def at_layer(self) -> int:

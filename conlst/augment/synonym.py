@@ -64,6 +64,10 @@ class Synonym(Augmenter):
             found.append(f"path: {error}")
         return found
 
+    def files(self) -> list[str]:
+        """The synonyms."""
+        return [self.path]
+
     def rows(self, rows: Rows, *, generator: torch.Generator) -> tuple[Rows, Tensor]:
         """The views of each row, side by side, and the rows they were made from."""
         near, chance = synonyms(self.path), uniforms(generator)

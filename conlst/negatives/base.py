@@ -75,6 +75,12 @@ class NegativeSampler(Strategy):
         "anchor's own, the others, or a weight for each language by its code",
     )
 
+    @property
+    def needs(self) -> frozenset[str]:  # type: ignore[override]
+        """Several languages, where negatives are to come from others than the anchor's own."""
+        alone = self.languages in ("all", "own")
+        return frozenset() if alone else frozenset({"languages"})
+
     @field_validator("languages")
     @classmethod
     def _some_weight(cls, languages: Languages) -> Languages:

@@ -14,6 +14,7 @@ from conlst.negatives.base import Drawer, NegativeSampler, without_own
 from conlst.negatives.drawing import drawn, most_confident
 from conlst.negatives.languages import reached
 from conlst.negatives.lists import Lists
+from conlst.negatives.long_lists import LongLists
 
 
 class ByClass(NegativeSampler):
@@ -87,6 +88,13 @@ class Drawing:
         """All rows, the most confident first."""
         return self._lists(*self.pool.rows_by_class)
 
+    @cached_property
+    def long(self) -> LongLists | None:
+        """The confident rows again, where draws at random from them can be quick."""
+        if type(self).choose is not Drawing.choose or self.sampler.languages != "all":
+            return None
+        return LongLists.of(self.confident, self.pool, self.sampler.count)
+
     def _lists(self, rows: Tensor, offsets: Tensor) -> Lists:
         by_language = self.sampler.languages != "all"
         if self.among is None and not by_language:
@@ -99,6 +107,8 @@ class Drawing:
         self, pool: Pool, anchors_B: Tensor, complement_B: Tensor, *, generator: torch.Generator
     ) -> Tensor:
         """A draw for each anchor."""
+        if (rows_BK := self._quick(anchors_B, complement_B, generator, share=False)) is not None:
+            return rows_BK
         class_B, each_B = self._settled(anchors_B, complement_B), torch.arange(len(anchors_B))
         return self.answer(Askers(anchors_B, each_B, anchors_B, class_B), generator)
 
@@ -106,10 +116,21 @@ class Drawing:
         self, pool: Pool, anchors_B: Tensor, complement_B: Tensor, *, generator: torch.Generator
     ) -> Tensor:
         """A draw for each anchor, or one for all who share it."""
+        share = self.sampler.share == "class"
+        if (rows_BK := self._quick(anchors_B, complement_B, generator, share=share)) is not None:
+            return rows_BK
         class_B = self._settled(anchors_B, complement_B)
         first_U, who_B = self.sampler.sharing(pool, anchors_B, class_B)
         askers = Askers(anchors_B, who_B, anchors_B[first_U], class_B[first_U])
         return self.answer(askers, generator)
+
+    def _quick(
+        self, anchors_B: Tensor, class_B: Tensor, generator: torch.Generator, *, share: bool
+    ) -> Tensor | None:
+        """What a draw from long lists gives, where all are long and it was lucky: most often."""
+        if self.long is None:  # then some class may be empty, too
+            return None
+        return self.long.draw(anchors_B, class_B, share=share, generator=generator)
 
     def answer(self, askers: Askers, generator: torch.Generator) -> Tensor:
         """Rows for each anchor, int64[B, K]: from confident rows, or from what stands in."""

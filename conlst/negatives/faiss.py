@@ -1,7 +1,7 @@
 """Hard negatives: those rows of the complementary class that are nearest to the anchor."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -70,7 +70,11 @@ class Faiss(ByClass):
         tensor([[3, 1]])
     """
 
-    needs: ClassVar[frozenset[str]] = frozenset({"neighbours"})
+    @property
+    def needs(self) -> frozenset[str]:  # type: ignore[override]
+        """Neighbours, and what every sampler may need."""
+        return super().needs | {"neighbours"}
+
     pick: Literal["nearest", "semi_hard", "farthest"] = Field(
         "nearest", description="which rows: the most similar, some of a window of ranks, the least"
     )

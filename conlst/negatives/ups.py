@@ -58,6 +58,7 @@ class UPS(ComplementaryLabeller):
     passes: int = Field(10, ge=2, description="stochastic passes")
 
     def __call__(self, pool: Pool, *, generator: torch.Generator) -> Tensor:
+        pool = pool.passed(self.passes)
         if pool.probs_PNC is None or len(pool.probs_PNC) < 2:
             raise ValueError("ups needs two or more stochastic passes in pool.probs_PNC")
         soft_PNC = (pool.probs_PNC.double().log() / self.temperature).softmax(2)

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from conlst.augment import Augmenter
+from conlst.errors import allowed
 from conlst.losses import Loss
 from conlst.losses.base import readout_of
 from conlst.recipe.sections import ContrastiveStage, Recipe, SelfTrainingStage
@@ -27,7 +28,8 @@ def misfits(recipe: Recipe) -> list[str]:
     installed = {"neighbours"} if find_spec("faiss") else set()
     for path, part, given in _slots(recipe):
         faults += _missing(path, part, given | installed)
-    faults += _unused_negatives(recipe) + _no_such_start(recipe) + _readouts(recipe)
+    faults += _unused_negatives(recipe) + _unknown_languages(recipe)
+    faults += _no_such_start(recipe) + _readouts(recipe)
     return faults + [
         f"{path}: {fault}"
         for path, augment, languages in augmented(recipe)
@@ -69,7 +71,7 @@ def _contrastive(stage: ContrastiveStage, languages: set[str]) -> Iterator[Slot]
     of_pool = LABELLED | languages | {"complement"}
     yield "contrastive.confident", stage.confident, POOLED
     yield "contrastive.complement", stage.complement, {"passes"}
-    yield "contrastive.negatives", stage.negatives, set()
+    yield "contrastive.negatives", stage.negatives, languages
     yield "contrastive.loss", stage.loss, of_pool | {"confident", "views"} | drawn
     yield "contrastive.source_loss", stage.source_loss, of_pool
 
@@ -77,7 +79,7 @@ def _contrastive(stage: ContrastiveStage, languages: set[str]) -> Iterator[Slot]
 def _self_training(loop: SelfTrainingStage, languages: set[str]) -> Iterator[Slot]:
     given = POOLED if loop.mode == "offline" else POOLED - {"pool"}
     yield "self_training.selector", loop.selector, given
-    yield "self_training.augment", loop.augment, {"source"}
+    yield "self_training.augment", loop.augment, {"source"} | languages
     yield "self_training.loss", loop.loss, LABELLED | COMPARED | languages
     yield "self_training.source_loss", loop.source_loss, LABELLED | languages
     yield "self_training.stop", loop.stop, {"source", "history"}
@@ -108,6 +110,19 @@ def _unused_negatives(recipe: Recipe) -> list[str]:
         return []
     loss = stage.loss.name
     return [f"contrastive.negatives: the loss {loss!r} uses no negatives; allowed: null"]
+
+
+def _unknown_languages(recipe: Recipe) -> list[str]:
+    """Weights of languages that no negative can come from."""
+    sampler = recipe.contrastive and recipe.contrastive.negatives
+    if not sampler or not isinstance(sampler.languages, dict):
+        return []
+    return [
+        f"contrastive.negatives.languages: no rows to adapt to in {code!r}; "
+        + allowed(code, recipe.adapted())
+        for code in sampler.languages
+        if code not in recipe.adapted()
+    ]
 
 
 def _no_such_start(recipe: Recipe) -> list[str]:

@@ -26,13 +26,15 @@ def build(folder: Path) -> Json:
         gold.of_tests(run.recipe, run.classes),
         gold.of_pools(run.recipe, run.classes),
     )
-    scored, pooled = scores.by_stage(run, tests), pools.by_stage(run, pool_gold)
+    scored, handed_out = scores.by_stage(run, tests)
+    pooled = pools.by_stage(run, pool_gold)
     stages = [
         _stage_facts(stage) | on_tests | on_pool
         for stage, on_tests, on_pool in zip(run.stages, scored, pooled, strict=True)
     ]
     notes = [*(run.data.get("notes") or []), *_gold_notes(run, tests, pool_gold, stages[0])]
-    return dict(finite(_head(run) | {"data": run.data | {"notes": notes}, "stages": stages}))
+    parts = {"data": run.data | {"notes": notes}, "stages": stages, "handed_out": handed_out}
+    return dict(finite(_head(run) | parts))
 
 
 def _gold_notes(

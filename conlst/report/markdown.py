@@ -72,7 +72,7 @@ def _stages(report: Json) -> list[str]:
         if found or broken:
             out.append(f"## {_title(stage['name'])}")
         out += [
-            f"**{fate(stage).capitalize()} ({escape(code)}):** {escape('; '.join(reasons))}"
+            f"**{fate(stage, code).capitalize()} ({escape(code)}):** {escape('; '.join(reasons))}"
             for code, reasons in broken.items()
         ]
         out += _drawn(found)

@@ -8,6 +8,9 @@ from conlst.report.words import NONE, percent
 
 Json = dict[str, Any]
 
+COLUMNS = {"translator", "pivot", "texts", "translated_now", "kept", "refused"}
+"""What back-translation tells of a language; what other augmenters tell is not shown."""
+
 
 def negatives(stage: Json) -> Grid:
     """How many draws of negatives found fewer than K rows, or none."""
@@ -40,14 +43,15 @@ def prepared(title: str, told: Json) -> Grid:
     rows = [
         [language, *_translated(facts)]
         for name, by_language in told.items()
-        if name.partition(" ")[0] == "languages"
+        if name.partition(" ")[0] == "languages" and isinstance(by_language, dict)
         for language, facts in by_language.items()
+        if isinstance(facts, dict) and facts.keys() >= COLUMNS
     ]
     without = [
         language
         for name, languages in told.items()
-        if name.partition(" ")[0] == "skipped"
-        for language in languages
+        if name.partition(" ")[0] == "skipped" and isinstance(languages, list)
+        for language in map(str, languages)
     ]
     header = ["language", "translator", "via", "texts", "translated now", "kept %", "refused"]
     note = f"Without back-translation: {', '.join(without)}." if without else ""

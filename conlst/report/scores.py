@@ -29,14 +29,44 @@ class Judged:
     figures: Json
 
 
-def by_stage(run: RunFiles, truth: Mapping[str, gold.GoldTable]) -> list[Json]:
-    """Per stage: `languages`, `average` and `average_targets`, with intervals of the change."""
+def by_stage(run: RunFiles, truth: Mapping[str, gold.GoldTable]) -> tuple[list[Json], Json]:
+    """Per stage: `languages`, `average` and `average_targets`, with intervals of the change.
+
+    And the same of the models that are handed out: of each language, the last that was kept.
+    """
     judged = [_judged_stage(run, stage, truth) for stage in run.stages]
     resampled = _resampled(judged)
-    return [
+    stages = [
         _cells(run, stage, judged[0], rows, draws)
         for stage, rows, draws in zip(run.stages, judged, resampled, strict=True)
     ]
+    return stages, _handed_out(run, judged, resampled)
+
+
+def _handed_out(
+    run: RunFiles, judged: Sequence[Mapping[str, Judged]], resampled: Sequence[dict[str, Tensor]]
+) -> Json:
+    """Scores of each language's last stage that neither collapsed nor was rolled back."""
+    languages, later = run.recipe.languages(), run.stages[1:]
+    adapted = [c for c in languages if any(s.shared or c in s.records for s in later)]
+    last = {code: _last_kept(run.stages, code) for code in adapted or languages}
+    rows = {code: judged[at][code] for code, at in last.items() if code in judged[at]}
+    draws = {
+        code: resampled[last[code]].get(code, torch.zeros(RESAMPLES, dtype=torch.float64))
+        for code in rows
+    }
+    cells = _cells(run, StageFiles("handed out"), judged[0], rows, draws)
+    return cells | {"stages": {code: run.stages[at].name for code, at in last.items()}}
+
+
+def _last_kept(stages: Sequence[StageFiles], code: str) -> int:
+    last = 0
+    for at, stage in enumerate(stages[1:], start=1):
+        if stage.collapse(code) or stage.rolled_back(code):
+            break
+        if stage.shared or code in stage.records:
+            last = at
+    return last
 
 
 def _judged_stage(

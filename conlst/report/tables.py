@@ -21,18 +21,24 @@ AVERAGES = {"average": "average", "average_targets": "targets"}
 
 
 def main(report: Json, figure: str = "accuracy", title: str = "Accuracy (%)") -> Grid:
-    """Stages by languages and averages. A withdrawn stage is marked and never the best."""
-    codes = report["languages"]
+    """Stages by languages and averages. A withdrawn stage is marked and never the best.
+
+    Where languages ended at different stages, the last row is of the models that are handed out.
+    """
+    codes, shown = report["languages"], _shown(report)
     columns = [
-        *([_language_cell(stage, code, figure) for stage in report["stages"]] for code in codes),
-        *(
-            [_average_cell(stage, report, key, figure) for stage in report["stages"]]
-            for key in AVERAGES
-        ),
+        *([_language_cell(stage, code, figure) for stage in shown] for code in codes),
+        *([_average_cell(stage, report, key, figure) for stage in shown] for key in AVERAGES),
     ]
-    names = [Cell(_row_name(stage)) for stage in report["stages"]]
+    names = [Cell(_row_name(stage)) for stage in shown]
     rows = [list(row) for row in zip(names, *map(_with_best, columns), strict=True)]
     return Grid(title, ["stage", *codes, *AVERAGES.values()], rows, _over_note(report))
+
+
+def _shown(report: Json) -> list[Json]:
+    stages: list[Json] = report["stages"]
+    ends = set(report["handed_out"]["stages"].values())
+    return stages if len(ends) < 2 else [*stages, report["handed_out"] | {"name": "handed out"}]
 
 
 def _row_name(stage: Json) -> str:
@@ -96,7 +102,7 @@ def change(report: Json) -> Grid:
             *(_change_cell(cell, bool(reasons_of(cell))) for cell in stage["languages"].values()),
             *(_change_cell(stage[key], bool(stage[key]["withdrawn"])) for key in AVERAGES),
         ]
-        for stage in report["stages"][1:]
+        for stage in _shown(report)[1:]
     ]
     note = (
         "95 % intervals of a paired bootstrap over the ids of the test rows (the same draw in "
@@ -231,7 +237,7 @@ def curve(stage: Json) -> Grid:
 
 
 def selection(stage: Json, classes: Sequence[str]) -> Grid:
-    """What self-training took for training when the iteration began."""
+    """What self-training took for training: when the iteration began, or online at last."""
     rows = [
         [
             code,

@@ -76,20 +76,10 @@ def reasons_of(cell: Json) -> list[str]:
     return [*cell["collapse"], *cell["rolled_back"]]
 
 
-def fate(stage: Json) -> str:
-    """What became of a stage with withdrawn figures: one that broke is worse than one undone."""
-    broken = any(cell["collapse"] for cell in stage["languages"].values())
-    return "collapsed" if broken else "rolled back"
-
-
-def sound(report: Json) -> list[Json]:
-    """The stages before any was withdrawn: what follows is no result for all languages."""
-    out = []
-    for stage in report["stages"]:
-        if withdrawn(stage):
-            break
-        out.append(stage)
-    return out
+def fate(stage: Json, code: str | None = None) -> str:
+    """What became of withdrawn figures, of a language or of any: to break is worse than to fall."""
+    cells = [stage["languages"][code]] if code else stage["languages"].values()
+    return "collapsed" if any(cell["collapse"] for cell in cells) else "rolled back"
 
 
 def headline(report: Json) -> str:
@@ -143,25 +133,35 @@ def _withdrawals(report: Json) -> list[str]:
 
 
 def _result(report: Json) -> str:
-    """From the zero-shot average to that of the last stage that stands, over the same languages."""
-    stages = sound(report)
-    key = "average_targets" if stages and stages[0]["average_targets"]["over"] else "average"
-    if not stages or not stages[0][key]["over"]:
-        return "No language has test rows, so accuracy is unknown."
-    last = next((stage for stage in stages[::-1] if stage[key]["over"]), stages[0])
+    """From the zero-shot average to that of the models handed out, over the same languages."""
+    first, last = report["stages"][0], report["handed_out"]
+    key = "average_targets" if first["average_targets"]["over"] else "average"
     average, change = last[key], last[key]["difference"]
+    if not average["over"]:
+        return "No language has test rows, so accuracy is unknown."
     where = f"Accuracy on test rows, averaged over {_count(average['over'], key)},"
-    if change is None:
-        lost = len(stages) < len(report["stages"])
-        alone = " Nothing that was adapted stands as a result for all languages." if lost else ""
+    names = {code: last["stages"][code] for code in average["over"]}
+    if change is None or set(names.values()) == {"source"}:
+        lost = len(report["stages"]) > 1 and report["finished"]
+        alone = " Nothing that was adapted stands as a result." if lost else ""
         return f"{where} is {percent(average['accuracy'])} % zero-shot.{alone}"
-    before = percent(average["accuracy"] - change["value"])
-    after, name = percent(average["accuracy"]), stage_name(last["name"]).removeprefix("after ")
+    before, now = percent(average["accuracy"] - change["value"]), percent(average["accuracy"])
     return (
-        f"{where} went from {before} % (the model before adaptation, zero-shot) to {after} % after "
-        f"{name}: {_signed(change['value'])} points, 95 % interval {_signed(change['low'])} to "
-        f"{_signed(change['high'])}{_verdict(change)}."
+        f"{where} went from {before} % (the model before adaptation, zero-shot) to {now} % "
+        f"{_after(names)}: {_signed(change['value'])} points, 95 % interval "
+        f"{_signed(change['low'])} to {_signed(change['high'])}{_verdict(change)}."
     )
+
+
+def _after(names: dict[str, str]) -> str:
+    """Whose weights are handed out: one stage's, or those of several, by language."""
+    if len(set(names.values())) == 1:
+        return "after " + stage_name(next(iter(names.values()))).removeprefix("after ")
+    by_stage: dict[str, list[str]] = {}
+    for code, name in names.items():
+        by_stage.setdefault(stage_name(name).removeprefix("after "), []).append(code)
+    told = "; ".join(f"{name}: {', '.join(codes)}" for name, codes in by_stage.items())
+    return f"in the models handed out ({told})"
 
 
 def _verdict(change: Json) -> str:

@@ -1,7 +1,9 @@
 """Class-wise thresholds: a class that is learnt less asks for less confidence."""
 
+import math
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -85,22 +87,22 @@ class FlexMatch(Selector):
     def thresholds(self, pool: Pool) -> Tensor:
         """T(c), float[C]: the least confidence each class asks of this pool."""
         sure = pool.confidence >= self.threshold
-        sigma_C = torch.bincount(pool.pseudo_label[sure], minlength=len(pool.classes))
-        threshold_C = self.thresholds_at(sigma_C, len(pool) - sigma_C.sum())
-        return threshold_C.to(pool.probs_NC.dtype)
+        sigma_C = torch.bincount(pool.pseudo_label[sure], minlength=len(pool.classes)).tolist()
+        threshold_C = self.thresholds_at(sigma_C, len(pool) - sum(sigma_C))
+        return torch.tensor(threshold_C, dtype=pool.probs_NC.dtype)
 
-    def thresholds_at(self, sigma_C: Tensor, unsure: Tensor) -> Tensor:
-        """T(c), float64[C], where sigma(c) rows are sure of class c and the rest of none."""
-        most = sigma_C.max()
-        if self.warm_up:
-            most = torch.maximum(most, unsure)
-        beta_C = sigma_C.double() / most.clamp(min=1)  # 0 / 0 = 0
-        return (self._map(beta_C) * self.threshold).clamp(min=self.floor or 0.0)
+    def thresholds_at(self, sigma_C: list[int], unsure: int) -> list[float]:
+        """T(c) of each class, where sigma(c) rows are sure of class c and the rest of none.
 
-    def _map(self, x: Tensor) -> Tensor:
+        In plain numbers: for a few classes that is several times as fast as in tensors.
+        """
+        most = max(*sigma_C, unsure if self.warm_up else 0, 1)  # 0 / 0 = 0
+        return [max(self._map(s / most) * self.threshold, self.floor or 0.0) for s in sigma_C]
+
+    def _map(self, x: float) -> float:
         if self.mapping in ("convex", "low_limit"):
             return (x if self.mapping == "convex" else 1) / (2 - x)
-        return x if self.mapping == "linear" else torch.log2(x + 1)
+        return x if self.mapping == "linear" else math.log2(x + 1)
 
 
 class FlexMatchOnline(nn.Module):
@@ -121,8 +123,10 @@ class FlexMatchOnline(nn.Module):
 
     def forward(self, pool: Pool, *, generator: torch.Generator) -> Selection:
         """Select by the thresholds of before this batch, then remember its sure rows."""
-        threshold_C = self.flexmatch.thresholds_at(self.count[:-1], self.count[-1])
-        threshold_C = threshold_C.to(pool.probs_NC.dtype)
+        *sigma_C, unsure = self.count.tolist()
+        threshold_C = torch.tensor(
+            self.flexmatch.thresholds_at(sigma_C, unsure), dtype=pool.probs_NC.dtype
+        )
         self.warn("flexmatch", pool, threshold_C, a_floor(pool))
         selection = Selection.hard(pool, pool.confidence >= threshold_C[pool.pseudo_label])
         self.remember(pool)
@@ -130,10 +134,10 @@ class FlexMatchOnline(nn.Module):
 
     def remember(self, pool: Pool) -> None:
         """Take the sure rows of a batch over into `last_N` and `count`."""
-        place_B = torch.arange(len(pool)) if pool.place is None else pool.place
-        last_N, sure_B = self.last_N, pool.confidence >= self.flexmatch.threshold
-        old_B = last_N.index_select(0, place_B).long()
-        new_B = pool.pseudo_label.where(sure_B, old_B)
-        one_B = torch.ones_like(new_B)
-        last_N.index_copy_(0, place_B, new_B.short())
-        self.count.index_add_(0, new_B, one_B).index_add_(0, old_B, one_B, alpha=-1)
+        place_B = (torch.arange(len(pool)) if pool.place is None else pool.place).numpy()
+        last_N, count, C = self.last_N.numpy(), self.count.numpy(), len(pool.classes)  # same memory
+        sure_B = pool.confidence.numpy() >= self.flexmatch.threshold
+        old_B = last_N[place_B]
+        new_B = np.where(sure_B, pool.pseudo_label.numpy(), old_B)
+        last_N[place_B] = new_B
+        count += np.bincount(new_B, minlength=C + 1) - np.bincount(old_B, minlength=C + 1)

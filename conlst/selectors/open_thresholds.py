@@ -37,16 +37,20 @@ def a_floor(pool: Pool) -> str:
     return f"a floor prevents it, such as floor: {(1 + 1 / len(pool.classes)) / 2:.2f}"
 
 
-class AfterOnePass:
+class AfterOnePass(torch.nn.Module):
     """`warn_of_open` online: once, when as many rows were shown as the pool has.
 
-    Before that, thresholds are low because nothing is known yet, as the methods intend.
+    Before that, thresholds are low because nothing is known yet, as the methods intend. How many
+    rows are left to show is remembered with all else: a run taken up does not warn again.
     """
 
-    def __init__(self, rows: int) -> None:
-        self.left = max(rows, 1)
+    left: Tensor
 
-    def __call__(self, name: str, pool: Pool, threshold: Tensor, remedy: str) -> None:
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.register_buffer("left", torch.tensor(max(rows, 1)))
+
+    def forward(self, name: str, pool: Pool, threshold: Tensor, remedy: str) -> None:
         """Count the rows of a batch, and warn at the end of the pass."""
         if self.left > 0:
             self.left -= len(pool)

@@ -108,7 +108,7 @@ class TopKPerClass(Selector):
 
     def _new(self, pool: Pool, language_N: Tensor, frozen_F: Tensor) -> Tensor:
         """bool[N]: the rows that this iteration adds."""
-        score_N = score(self.score, pool)
+        score_N = score(self.score, pool.passed(self.passes))
         open_N = torch.ones(len(pool), dtype=torch.bool)
         open_N[frozen_F] = False
         if self.threshold is not None:

@@ -76,7 +76,7 @@ class Uncertainty(Selector):
         return needs_of(self.score) | ({"pool"} if self.share is not None else set())
 
     def __call__(self, pool: Pool, *, generator: torch.Generator) -> Selection:
-        score_N = score(self.score, pool)
+        score_N = score(self.score, pool.passed(self.passes))
         if self.threshold is not None:
             return Selection.hard(pool, score_N >= self.threshold)
         return Selection.hard(pool, self._best(score_N))

@@ -56,6 +56,7 @@ class UPS(Selector):
     passes: int = Field(10, ge=2, description="stochastic passes")
 
     def __call__(self, pool: Pool, *, generator: torch.Generator) -> Selection:
+        pool = pool.passed(self.passes)
         if pool.probs_PNC is None or len(pool.probs_PNC) < 2:
             raise ValueError("ups needs two or more stochastic passes in pool.probs_PNC")
         mean_N, label_N = pool.probs_PNC.mean(0).max(1)

@@ -10,6 +10,7 @@ from conlst.arrays import LossInput, Pool
 from conlst.model import Classifier
 from conlst.negatives.base import Drawer, Memory
 from conlst.recipe import ContrastiveStage
+from conlst.stages.chunked import in_chunks
 from conlst.stages.material import Source, Target
 
 
@@ -105,8 +106,8 @@ def with_negatives(
 ) -> LossInput:
     """The contrastive outputs of every negative of the batch once, and whose each is.
 
-    They are encoded with gradient, unless they are anchors of the batch, which are encoded already,
-    or the sampler remembers them.
+    They are encoded with gradient, in chunks if they are many; unless they are anchors of the
+    batch, which are encoded already, or the sampler remembers them.
     """
     rows_M, place_BK = rows_BK.unique(return_inverse=True)
     mask_BM = torch.zeros(len(rows_BK), len(rows_M), dtype=torch.bool).scatter_(1, place_BK, True)
@@ -132,7 +133,13 @@ def _encoded(
     new = rows_M[~mine]
     h_MD = model.project(x.logits.new_zeros(0, model.sizes.features))
     if len(new):
-        h_MD = model.project(model.encode(target.tokens, new).features)
+        tokens = target.tokens
+        h_MD = in_chunks(
+            lambda some: model.project(model.encode(tokens, some).features),
+            new,
+            tokens.lengths[new],
+            model.device,
+        )
     if x.anchor is None or not bool(mine.any()):
         return h_MD
     both = torch.cat([x.anchor[at_M[mine].to(x.anchor.device)], h_MD])

@@ -131,6 +131,7 @@ def _offline(work: _Work, pool: Pool) -> Outcome:
 def _online(work: _Work, pool: Pool) -> Outcome:
     """A decision on every batch; the outcome is what each row was last taken for."""
     N, C = len(pool), len(pool.classes)
+    pool = replace(pool, history=())  # no batch has one, and to cut it costs the more, the longer
     selector = work.model.built(work.stage.selector, rows=N)
     target_NC, weight_N = torch.zeros(N, C), torch.zeros(N)
 

@@ -81,7 +81,9 @@ def check_translator(translator: Translator, texts: Sequence[str] = ("one", "two
     Raises:
         AssertionError: a promise is broken; the message says which.
     """
-    pair = next(p for p in permutations(["en", "es", "fr", "hi", "ur"], 2) if _both(translator, p))
+    tried = ["en", "es", "fr", "hi", "ur"]
+    pair = next((p for p in permutations(tried, 2) if _both(translator, p)), None)
+    assert pair, f"{translator.name} knows no two of {', '.join(tried)} both ways"
     with in_case(translator, "{} to {}".format(*pair)), translator.opened() as translate:
         made = given(partial(translate, list(texts), *pair))
         assert len(made) == len(texts), "as many texts as were given"

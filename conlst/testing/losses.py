@@ -26,8 +26,10 @@ def check_loss(loss: Loss, x: LossInput | None = None, *, independent: bool = Tr
     """
     x = _only_needed(loss, random_loss_input(layer=_layer(loss))) if x is None else x
     with in_case(loss, f"a batch of {len(x.logits)}"):
-        leaves: dict[str, Any] = {n: value.clone().requires_grad_() for n, value in _floats(x)}
-        attention = {n: value.clone().requires_grad_() for n, value in x.attention.items()}
+        leaves: dict[str, Any] = {
+            n: value.detach().clone().requires_grad_() for n, value in _floats(x)
+        }
+        attention = {n: value.detach().clone().requires_grad_() for n, value in x.attention.items()}
         x = replace(x, **leaves, attention=attention)
         before = copy.deepcopy(x)
         built: Any = loss.build(_sizes(x))

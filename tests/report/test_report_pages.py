@@ -10,7 +10,7 @@ from conlst.report import tables
 from conlst.report.build import build
 from conlst.report.markdown import escape, markdown
 from conlst.report.terminal import table
-from conlst.report.words import headline, inert, sound
+from conlst.report.words import headline, inert
 
 HOSTILE = (
     "x|y`z`<script>\n# title\r\x1b[31m\u202eevil [bold]no[/bold] **b** http://e.vil @me \ud800"
@@ -24,8 +24,9 @@ def printed(report, width=80):
 
 
 def with_difference(report, value, low, high):
-    for key in ("average", "average_targets"):
-        report["stages"][-1][key]["difference"] = {"value": value, "low": low, "high": high}
+    for stage in (report["stages"][-1], report["handed_out"]):
+        for key in ("average", "average_targets"):
+            stage[key]["difference"] = {"value": value, "low": low, "high": high}
     return report
 
 
@@ -76,13 +77,20 @@ def test_headline_when_only_one_language_collapsed(bed):
     report = build(run)
     said = headline(report)
     assert "Stage contrastive collapsed (fr: broke)" in said
-    assert "Nothing that was adapted stands as a result for all languages" in said
-    assert [stage["name"] for stage in sound(report)] == ["source"]
+    assert "in the models handed out (source (zero-shot): fr; self-training 2: sw)" in said
+    assert "| handed out |" in markdown(report)
+    out = report["handed_out"]
+    assert out["stages"] == {"fr": "source", "sw": "self_training-2"}
+    assert out["languages"]["fr"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    last = report["stages"][-1]["languages"]["sw"]
+    assert out["languages"]["sw"]["accuracy"] == last["accuracy"]
+    both = report["stages"][0]["languages"]["fr"]["accuracy"] + last["accuracy"]
+    assert out["average_targets"]["accuracy"] == pytest.approx(both / 2)
 
 
 def test_headline_compares_averages_over_the_same_languages(bed):
     report = build(bed(adapt="per_language").write())
-    for stage in report["stages"]:
+    for stage in [*report["stages"], report["handed_out"]]:
         stage["average_targets"] |= {"over": []}  # as if no target but the source language
     said = headline(report)
     before = [report["stages"][0]["languages"][code]["accuracy"] for code in ("fr", "sw")]
@@ -91,7 +99,7 @@ def test_headline_compares_averages_over_the_same_languages(bed):
 
 def test_without_any_test_rows_nothing_is_claimed(bed):
     report = build(bed().write())
-    for stage in report["stages"]:
+    for stage in [*report["stages"], report["handed_out"]]:
         for key in ("average", "average_targets"):
             stage[key] = {"accuracy": None, "macro_f1": None, "over": [], "withdrawn": []}
             stage[key]["difference"] = None

@@ -109,9 +109,9 @@ def test_a_class_that_takes_nearly_all_needs_more_neighbours():
 
 
 def test_it_says_what_it_needs():
-    assert CutEdge().needs == {"pool", "source"}
-    assert CutEdge(source=False).needs == {"pool"}
-    assert PerLanguage(selector=CutEdge()).all_needs() == {"pool", "source"}
+    assert CutEdge().needs == {"pool", "source", "neighbours"}
+    assert CutEdge(source=False).needs == {"pool", "neighbours"}
+    assert PerLanguage(selector=CutEdge()).all_needs() == {"pool", "source", "neighbours"}
 
 
 def test_source_rows_that_are_not_there_are_asked_for():

@@ -365,7 +365,10 @@ def _show_strategy(full: str, cls: "type[Strategy]") -> None:
 
     from conlst import describe
 
-    click.echo(f"{full}   {cls.__module__}.{cls.__qualname__}\n")
+    click.echo(f"{full}   {cls.__module__}.{cls.__qualname__}")
+    if isinstance(cls.needs, frozenset) and cls.needs:  # else they depend on its parameters
+        click.echo(f"needs {', '.join(sorted(cls.needs))}")
+    click.echo(f"its examples run after: from {cls.__module__} import *\n")
     table = Table("parameter", "allowed", "default", "", box=None, pad_edge=False)
     for parameter in describe.parameters(cls):
         table.add_row(parameter.name, parameter.allowed, parameter.default, parameter.description)

@@ -161,7 +161,7 @@ class Registry(Generic[S]):
             # Only a path is looked for beside the recipe: a plain name is an installed part.
             module = imported(where) if ":" in name else importlib.import_module(where)
             cls = getattr(module, attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ImportError(
                 f"{self.kind}: {name!r} stands for {where}:{attribute}, which cannot be loaded: "
                 f"{type(error).__name__}: {error}"
@@ -197,7 +197,10 @@ class Registry(Generic[S]):
             raise self._fault("type", name, message) from None
         except ImportError as error:
             raise self._fault("type", name, str(error)) from None
-        return cls.model_validate(fields)
+        try:
+            return cls.model_validate(fields)
+        except TypeError as error:  # abstract: its author left out what the kind calls
+            raise self._fault("type", name, f"cannot be used: {error}") from None
 
     def _fault(self, key: str, found: object, message: str) -> ValidationError:
         error = PydanticCustomError("strategy", "{message}", {"message": message})

@@ -18,7 +18,7 @@ from conlst.report.gold import check
 from conlst.report.markdown import markdown
 from conlst.stages import source
 from conlst.steps import Lineage, Outcome, close, prepared, step, watched
-from conlst.texts import facts, read_texts
+from conlst.texts import code_hashes, facts, read_texts
 from conlst.train import accelerator
 
 
@@ -49,6 +49,7 @@ def run(
     place = Path(out or Path("runs") / checked.name)
     folder = RunFolder.open(place, checked.model_dump(mode="json"))
     if (done := folder.read_json("report.json")) and done.get("finished"):
+        _refuse_other_code(folder, checked)
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
     ready = _prepare(checked, folder, progress)
@@ -98,6 +99,21 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     folder.write_json("data.json", told)
     folder.write_json("environment.json", around)
     return ready
+
+
+def _refuse_other_code(folder: RunFolder, recipe: Recipe) -> None:
+    """A finished run speaks for the code of its parts as it was.
+
+    Raises:
+        BadInput: a part from outside was changed since.
+    """
+    before = (folder.read_json("data.json") or {}).get("hashes", {})
+    now = code_hashes(recipe)
+    if changed := [name for name in now if name in before and now[name] != before[name]]:
+        raise BadInput(
+            f"{folder.path}: holds a run of this recipe with other code; changed since: "
+            f"{', '.join(changed)}; choose another folder with --out"
+        )
 
 
 def _same_as_before(

@@ -94,6 +94,8 @@ def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str)
             _contrastive(bench, lineage, target, pool, tools, outcome)
         else:
             _self_training(bench, lineage, target, pool, tools, outcome)
+            if not outcome.facts.get("steps"):  # nobody was trusted: what was stands, whatever
+                bench.go_to(before)  # weights the iteration would have begun with
     return close(bench, lineage, name, outcome, Seen(target, pool, before))
 
 

@@ -1,5 +1,7 @@
 """From a recipe's files to what stages train on and models are tried on. Gold stays outside."""
 
+import hashlib
+import inspect
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from conlst.arrays import Rows
 from conlst.data import Labelled, content_hash, read_labelled, read_rows
 from conlst.errors import BadInput
 from conlst.recipe import File, Recipe, augmented
+from conlst.registry import Strategy
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +93,32 @@ def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
         "source_rows": len(texts.source.rows),
         "notes": texts.notes,
         "languages": languages,
-        "hashes": {name: content_hash(file) for name, file in files.items()},
+        "hashes": {name: content_hash(file) for name, file in files.items()} | code_hashes(recipe),
     }
+
+
+def code_hashes(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 of what defines each part from outside: the file of its class, or its bytecode.
+
+    A part that its author has changed since makes another run of the same recipe.
+    """
+    sections = (recipe.source, recipe.contrastive, recipe.self_training)
+    slots = [getattr(s, name) for s in sections if s for name in type(s).model_fields]
+    parts = [part for slot in slots if isinstance(slot, Strategy) for part in slot.walk()]
+    classes = {part.name: type(part) for part in parts}
+    return {
+        f"part {name}": hashlib.sha256(_code_of(cls)).hexdigest()
+        for name, cls in classes.items()
+        if not cls.__module__.startswith("conlst.")
+    }
+
+
+def _code_of(cls: type) -> bytes:
+    try:
+        return Path(inspect.getfile(cls)).read_bytes()
+    except (OSError, TypeError):  # a cell of a notebook has no file
+        functions = [each for _, each in inspect.getmembers(cls, inspect.isfunction)]
+        return repr([(f.__code__.co_code, f.__code__.co_consts) for f in functions]).encode()
 
 
 def _texts(rows: Rows | None) -> list[tuple[str, str]]:

@@ -170,6 +170,10 @@ class TestPlugIns:
         assert "'emu' stands for no_such_package:Emu, which cannot be loaded" in text
         assert "ModuleNotFoundError: No module named 'no_such_package'" in text
 
+    def test_a_class_that_lacks_what_its_kind_calls_is_a_fault(self):
+        with pytest.raises(ValidationError, match=r"cannot be used: .*abstract"):
+            selectors.validate({"type": "conlst.selectors:Selector"})
+
     def test_whatever_it_raises_while_it_loads_is_told(self, animals, monkeypatch):
         plug_in(monkeypatch, emu="half_a_package:Emu")
         plugin_module(monkeypatch, "half_a_package")

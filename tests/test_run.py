@@ -500,6 +500,33 @@ def test_a_candidate_set_is_told_by_the_label_the_model_gave(recipe, tmp_path):
         assert sum(share > 0 for share in told["target"]) == 2
 
 
+def test_an_iteration_without_any_row_leaves_the_model_as_it_was(recipe, tmp_path):
+    """Also where it would have begun from the pretrained weights."""
+    recipe["contrastive"] = None
+    nobody = {"type": "fixed", "threshold": 1.0}
+    recipe["self_training"] |= {"iterations": 1, "reinit": "pretrained", "selector": nobody}
+    report = conlst.run(recipe, out=tmp_path / "run")
+    assert equal(weights(report.folder), weights(report.folder, "checkpoints/source"))
+
+
+def test_a_part_whose_code_was_changed_makes_another_run(recipe, tmp_path):
+    recipe |= {"contrastive": None}
+    recipe["source"]["epochs"] = recipe["self_training"]["iterations"] = 1
+    recipe["self_training"]["selector"] = {"type": "my_selector:Mine"}
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    part = (
+        "from conlst.arrays import Selection\nfrom conlst.selectors import Selector\n"
+        "class Mine(Selector):\n    def __call__(self, pool, *, generator):\n"
+        "        return Selection.hard(pool, pool.confidence >= {least})\n"
+    )
+    (tmp_path / "my_selector.py").write_text(part.format(least=0.3))
+    conlst.run(tmp_path / "recipe.json", out=tmp_path / "run")
+    assert conlst.run(tmp_path / "recipe.json", out=tmp_path / "run").data["finished"]
+    (tmp_path / "my_selector.py").write_text(part.format(least=0.4))
+    with pytest.raises(BadInput, match=r"other code; changed since: part my_selector:Mine"):
+        conlst.run(tmp_path / "recipe.json", out=tmp_path / "run")
+
+
 def test_a_file_that_an_augmenter_reads_must_stay_as_it_was(recipe, tmp_path):
     words = tmp_path / "words.json"
     words.write_text('{"the": ["this"]}')

@@ -146,11 +146,25 @@ def _result(report: Json) -> str:
         alone = " Nothing that was adapted stands as a result." if lost else ""
         return f"{where} is {percent(average['accuracy'])} % zero-shot.{alone}"
     before, now = percent(average["accuracy"] - change["value"]), percent(average["accuracy"])
+    untrusted = [code for code, name in names.items() if _trusted_nobody(report, code, name)]
+    caveat = (
+        f" For {', '.join(untrusted)} no pseudo-label was trusted in it: what changed there is due "
+        "to further training on the source."
+        if untrusted
+        else ""
+    )
     return (
         f"{where} went from {before} % (the model before adaptation, zero-shot) to {now} % "
         f"{_after(names)}: {_signed(change['value'])} points, 95 % interval "
-        f"{_signed(change['low'])} to {_signed(change['high'])}{_verdict(change)}."
+        f"{_signed(change['low'])} to {_signed(change['high'])}{_verdict(change)}.{caveat}"
     )
+
+
+def _trusted_nobody(report: Json, code: str, name: str) -> bool:
+    """Whether the stage of that name trained a language's model without any pseudo-label."""
+    records: Json = next((s["records"] for s in report["stages"] if s["name"] == name), {})
+    record = records.get("all") or records.get(code) or {}
+    return (record.get("facts") or {}).get("selected") == 0
 
 
 def _after(names: dict[str, str]) -> str:

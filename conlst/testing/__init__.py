@@ -16,6 +16,7 @@ or, promise by promise, by a class that needs only a fixture:
         def part(self, request):
             return request.param
 
+`Documented`, in the place of `Contract`, also asks for the docstring that conlst's own parts have.
 `check` does what fits the kind: `check_selector`, `check_labeller`, `check_sampler`,
 `check_augmenter`, `check_translator`, `check_loss` or `check_criterion`, after `check_strategy`,
 which holds for all. Each raises an AssertionError that says what was promised. The builders
@@ -32,7 +33,7 @@ from conlst.testing.builders import (
     random_pool,
     random_tokens,
 )
-from conlst.testing.contract import Contract, check, check_kind
+from conlst.testing.contract import Contract, Documented, check, check_kind
 from conlst.testing.criteria import check_criterion
 from conlst.testing.losses import check_loss
 from conlst.testing.negatives import check_labeller, check_sampler
@@ -41,6 +42,7 @@ from conlst.testing.strategies import check_strategy
 
 __all__ = [
     "Contract",
+    "Documented",
     "check",
     "check_augmenter",
     "check_criterion",

@@ -62,6 +62,8 @@ def check_kind(strategy: Strategy) -> None:
 class Contract:
     """Tests to inherit: give a fixture `part`, one strategy or several.
 
+    What a part does is held to its kind's contract; `Documented` also asks what it says of itself.
+
     Examples:
         >>> import pytest
         >>> from conlst.selectors import Fixed
@@ -79,6 +81,14 @@ class Contract:
         """A run folder brings back the strategy that was run."""
         check_survives_json(part)
 
+    def test_it_keeps_the_contract_of_its_kind(self, part: Strategy) -> None:
+        """What the stages rely on."""
+        check_kind(part)
+
+
+class Documented(Contract):
+    """And for parts that others are to use: they say what they are, as conlst's own do."""
+
     def test_its_parameters_are_described(self, part: Strategy) -> None:
         """`conlst show` has something to show."""
         check_parameters(part)
@@ -86,7 +96,3 @@ class Contract:
     def test_it_is_documented(self, part: Strategy) -> None:
         """Summary, formula, shapes, paper, Raises, an example that runs."""
         check_documented(part)
-
-    def test_it_keeps_the_contract_of_its_kind(self, part: Strategy) -> None:
-        """What the stages rely on."""
-        check_kind(part)

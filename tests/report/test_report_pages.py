@@ -49,6 +49,13 @@ def test_headline_judges_the_interval(bed):
     assert headline(with_difference(report, -0.02, -0.03, -0.01)).endswith("to -1.0, a loss.")
 
 
+def test_headline_gives_no_credit_to_pseudo_labels_that_nobody_trusted(bed):
+    report = build(bed().write())
+    assert "no pseudo-label was trusted" not in headline(report)
+    report["stages"][-1]["records"]["all"]["facts"] = {"selected": 0}
+    assert "For fr, sw no pseudo-label was trusted in it" in headline(report)
+
+
 def test_headline_of_a_transductive_run(bed):
     said = headline(build(bed(overlap=0.5).write()))
     assert "Transductive" in said

@@ -5,10 +5,10 @@ import torch
 from conlst_margin.loss import Focal
 from conlst_margin.selector import Margin
 
-from conlst.testing import Contract, random_loss_input, random_pool
+from conlst.testing import Documented, random_loss_input, random_pool
 
 
-class TestMargin(Contract):
+class TestMargin(Documented):
     @pytest.fixture(params=[Margin(), Margin(least=0.0), Margin(least=0.9)])
     def part(self, request):
         return request.param
@@ -21,7 +21,7 @@ class TestMargin(Contract):
             assert (n in kept) == (first - second >= part.least)
 
 
-class TestFocal(Contract):
+class TestFocal(Documented):
     @pytest.fixture
     def part(self):
         return Focal()

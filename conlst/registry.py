@@ -168,6 +168,8 @@ class Registry(Generic[S]):
             ) from error
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
             raise ImportError(f"{self.kind}: {where}:{attribute} is no {self.base.__name__}")
+        if lacking := sorted(getattr(cls, "__abstractmethods__", ())):
+            raise ImportError(f"{self.kind}: {where}:{attribute} lacks {', '.join(lacking)}")
         own = vars(cls).get("name")  # not an inherited one: that is another class's
         if ":" in name and not cls.__module__.startswith("conlst."):
             own = None  # a new process, which reads the dump, finds the class by its path only
@@ -197,10 +199,7 @@ class Registry(Generic[S]):
             raise self._fault("type", name, message) from None
         except ImportError as error:
             raise self._fault("type", name, str(error)) from None
-        try:
-            return cls.model_validate(fields)
-        except TypeError as error:  # abstract: its author left out what the kind calls
-            raise self._fault("type", name, f"cannot be used: {error}") from None
+        return cls.model_validate(fields)
 
     def _fault(self, key: str, found: object, message: str) -> ValidationError:
         error = PydanticCustomError("strategy", "{message}", {"message": message})

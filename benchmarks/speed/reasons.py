@@ -16,7 +16,7 @@ REASONS: dict[str, str] = {
         "and selection are made and checked anew for each batch."
     ),
     "vocabulary": (
-        "in fp32 the layers take so much of a step that the half second saved in the optimiser, the "
+        "in fp32 the layers take so much of a step that the half second saved in optimiser, "
         "clipping and the embedding's gradient, which in bf16 is enough, is not."
     ),
     "bf16_training": (

@@ -51,8 +51,4 @@ def _rows(recipe: Recipe, texts: Texts, path: str) -> Rows:
     """The rows that the augmenter at `path` will be shown."""
     if path.startswith("source."):
         return texts.source.rows
-    first, *others = recipe.adapted()
-    rows = texts.pools[first]
-    for code in others:
-        rows = rows.joined(texts.pools[code])
-    return rows
+    return texts.unlabelled(recipe.adapted())

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from conlst.arrays import Pool, Rows, SourceView, Tokens
+from conlst.arrays import Pool, SourceView, Tokens
 from conlst.augment import Augmenter
 from conlst.folder import RunFolder
 from conlst.inside import check_layers
@@ -84,7 +84,10 @@ class Bench:
         if name != "source":
             loop = self.recipe.self_training
             augment = loop.augment if loop and name != "contrastive" else None
-            rows, tables = self.rows(languages), [self.pools[code] for code in languages]
+            rows, tables = (
+                self.texts.unlabelled(languages),
+                [self.pools[code] for code in languages],
+            )
         if (made := new_texts(augment, rows)) is None:
             return None
         tables += [self.source.tokens, *map(self.tokenise, made)]
@@ -137,17 +140,10 @@ class Bench:
         said = self.label(tokens, "labelling source rows").logits_NC.argmax(1)
         return float((said == gold).double().mean())
 
-    def rows(self, languages: list[str]) -> Rows:
-        """The texts of the pools of `languages`, one after another."""
-        rows = self.texts.pools[languages[0]]
-        for code in languages[1:]:
-            rows = rows.joined(self.texts.pools[code])
-        return rows
-
     def target(self, languages: list[str]) -> Target:
         """The pools of `languages` as one target."""
         tokens = joined([self.pools[code] for code in languages])
-        return target_of(self.rows(languages), tokens, self.model.sizes.languages)
+        return target_of(self.texts.unlabelled(languages), tokens, self.model.sizes.languages)
 
     def pool(
         self, target: Target, languages: list[str], place: str, parts: Iterable[Strategy | None]

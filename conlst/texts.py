@@ -23,6 +23,14 @@ class Texts:
     tests: dict[str, Rows]
     notes: list[str] = field(default_factory=list)
 
+    def unlabelled(self, languages: list[str]) -> Rows:
+        """The pools of `languages`, one after another."""
+        first, *others = languages
+        rows = self.pools[first]
+        for code in others:
+            rows = rows.joined(self.pools[code])
+        return rows
+
 
 def read_texts(recipe: Recipe) -> Texts:
     """Read all files of a recipe. Of the targets, only texts and ids are read.

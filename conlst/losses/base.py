@@ -8,6 +8,9 @@ from torch import Tensor
 from conlst.arrays import LossInput, Sizes
 from conlst.registry import Registry, Strategy
 
+COMPARED = frozenset({"clean", "embeddings", "attentions"})
+"""Needs for which augmented rows are also encoded as they are."""
+
 
 class Loss(Strategy):
     """Contract: `(x: LossInput) -> float[B]`, one value a row; train.py weighs and averages them.

@@ -7,7 +7,7 @@ from typing import Literal
 from conlst.augment import Augmenter
 from conlst.errors import allowed
 from conlst.losses import Loss
-from conlst.losses.base import readout_of
+from conlst.losses.base import COMPARED, readout_of
 from conlst.recipe.sections import ContrastiveStage, Recipe, SelfTrainingStage
 from conlst.registry import Strategy
 
@@ -16,8 +16,6 @@ Slot = tuple[str, Strategy | None, set[str]]
 
 LABELLED = {"target", "features", "language", "progress"}
 """What a loss is given of rows with a label, or a pseudo-label."""
-COMPARED = {"clean", "embeddings", "attentions"}
-"""And where they are augmented."""
 POOLED = {"pool", "passes", "source"}
 """What a selector of a whole pool is given."""
 

@@ -92,12 +92,6 @@ def train(
     )
     if negatives:
         facts |= {"negatives": negatives.census()}
-        if negatives.counts["none"] == negatives.counts["asked"]:
-            warnings.warn(
-                "no anchor found any negative, so the contrastive loss was 0 throughout",
-                ConlstWarning,
-                stacklevel=2,
-            )
     return Outcome(facts | {"loss": means, "steps": steps}, admissible_NC)
 
 

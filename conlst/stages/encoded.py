@@ -1,5 +1,6 @@
 """What a step encodes: source rows; anchors in two views; negatives, each row once."""
 
+import warnings
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from conlst.arrays import LossInput, Pool
+from conlst.errors import ConlstWarning
 from conlst.model import Classifier
 from conlst.negatives.base import Drawer, Memory
 from conlst.recipe import ContrastiveStage
@@ -56,6 +58,12 @@ class Negatives:
 
     def census(self) -> dict[str, int]:
         """Draws asked for, and how many found fewer than K rows, or none."""
+        if self.counts["none"] == self.counts["asked"]:
+            warnings.warn(
+                "no anchor found any negative, so the contrastive loss was 0 throughout",
+                ConlstWarning,
+                stacklevel=2,
+            )
         return dict(self.counts)
 
 

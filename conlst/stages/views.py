@@ -10,12 +10,10 @@ from conlst.arrays import LossInput
 from conlst.augment import Augmenter
 from conlst.inside import Looks, seen
 from conlst.losses import Loss
+from conlst.losses.base import COMPARED
 from conlst.model import Classifier
 from conlst.stages.branch import Batch, branch
 from conlst.tokens import pad
-
-BESIDE = {"clean", "embeddings", "attentions"}
-"""Needs of a loss for which the rows are also encoded as they are."""
 
 
 def strong_views(
@@ -50,7 +48,7 @@ def strong_views(
         origins.append(rows[made_from])
         views.append(view)
     origin, x = torch.cat(origins), _joined(views)
-    if BESIDE & loss.all_needs():
+    if COMPARED & loss.all_needs():
         x = _beside(x, origin, model, batch, looks)
     return origin, x
 

@@ -4,6 +4,7 @@ import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -57,6 +58,8 @@ class Bench:
     """Whose weights the model holds: a stage's folder in the run folder, or `PRETRAINED`."""
     seen: dict[tuple[str, str], Labelled] = field(default_factory=dict)
     """Passes over the pool of a language, by the weights that made them: none is made twice."""
+    shared: Path | None = None
+    """Where runs keep the stages that they have in common; None: nothing is shared."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -241,7 +244,14 @@ def environment(computer: Accelerator) -> dict[str, Any]:
     return {
         "versions": {name: version(name) for name in names} | {"python": platform.python_version()},
         "platform": platform.platform(),
-        "device": str(computer.device),
+        "device": device_name(computer.device),
         "precision": computer.mixed_precision,
         "threads": torch.get_num_threads(),
     }
+
+
+def device_name(device: torch.device) -> str:
+    """`cpu`, or which card: two kinds of them differ in the last digits."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device} ({torch.cuda.get_device_name(device)})"

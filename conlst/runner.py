@@ -9,6 +9,7 @@ from conlst.bench import SOURCE, Bench, bench, environment
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.model import load
+from conlst.outcome import Outcome, watched
 from conlst.progress import Progress
 from conlst.recipe import Recipe
 from conlst.report import Report
@@ -16,8 +17,9 @@ from conlst.report.build import build
 from conlst.report.card import card
 from conlst.report.gold import check
 from conlst.report.markdown import markdown
+from conlst.shared import source_facts, trained_once
 from conlst.stages import source
-from conlst.steps import Lineage, Outcome, close, prepared, step, watched
+from conlst.steps import Lineage, close, prepared, step
 from conlst.texts import code_hashes, facts, read_texts
 from conlst.train import accelerator
 
@@ -28,6 +30,8 @@ def run(
     out: "str | Path | None" = None,
     edits: Iterable[str] = (),
     progress: Progress | None = None,
+    shared: "str | Path | None" = None,
+    page: bool = True,
 ) -> Report:
     """Run a recipe from source labels to adapted models and a report.
 
@@ -37,6 +41,9 @@ def run(
             taken up where it stopped; a finished one is only reported.
         edits: `path=value` changes to the recipe.
         progress: where bars and messages go; nowhere by default.
+        shared: a folder where runs keep the source stage and stage 1 for one another: a stage that
+            is there, from the very same beginnings, is not trained again. Nothing there is deleted.
+        page: write the report for readers too, beside report.json.
 
     Returns:
         The report: `.data` is what report.json holds, `.folder` the run folder.
@@ -53,10 +60,11 @@ def run(
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
     ready = _prepare(checked, folder, progress)
+    ready.shared = Path(shared) if shared else None
     _source(ready)
     for lineage in _lineages(checked):
         _adapt(ready, lineage)
-    return _finish(ready)
+    return _finish(ready, page=page)
 
 
 def _lineages(recipe: Recipe) -> list[Lineage]:
@@ -142,6 +150,11 @@ def _source(bench: Bench) -> None:
     if bench.folder.read_json(f"{SOURCE}/record.json"):
         bench.progress.say("the source stage is there: going on after it")
         return
+    outcome = trained_once(bench, source_facts(bench), lambda: _fine_tuned(bench))
+    close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
+
+
+def _fine_tuned(bench: Bench) -> Outcome:
     stage, outcome = bench.recipe.source, Outcome({})
     with watched(outcome):
         if stage.checkpoint:
@@ -152,7 +165,8 @@ def _source(bench: Bench) -> None:
                 outcome.facts |= prepared(stage.augment, bench.source.rows, bench.progress)
             tools = bench.tools("", "source")
             outcome.facts |= source.train(stage, bench.model, bench.source, tools)
-    close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
+    outcome.tokens, outcome.positions = bench.model.take_counts()
+    return outcome
 
 
 def _take_over(bench: Bench, checkpoint: str) -> None:
@@ -189,7 +203,7 @@ def _adapt(bench: Bench, lineage: Lineage) -> None:
         before = place
 
 
-def _finish(bench: Bench) -> Report:
+def _finish(bench: Bench, *, page: bool) -> Report:
     """Export the models, build the report from the folder, and write it; report.json comes last."""
     folder, recipe = bench.folder, bench.recipe
     report = build(folder.path)
@@ -205,7 +219,8 @@ def _finish(bench: Bench) -> Report:
 
         folder.write_folder(f"model/{lineage.folder}".rstrip("/"), fill)
     report["finished"] = True
-    folder.write_text("report.md", markdown(report))
+    if page:
+        folder.write_text("report.md", markdown(report))
     folder.event("finished")
     folder.write_json("report.json", report)
     bench.accelerator.end_training()

@@ -1,11 +1,8 @@
 """One stage of one lineage: from the weights it starts with to its tables and its record."""
 
 import json
-import time
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +15,11 @@ from conlst.augment import Augmenter
 from conlst.bench import PRETRAINED, SOURCE, Bench
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
+from conlst.outcome import Outcome, watched
 from conlst.predict import Labelled, label
 from conlst.progress import Progress
 from conlst.recipe import Recipe
+from conlst.shared import contrastive_facts, trained_once
 from conlst.stages import contrastive, self_training
 from conlst.stages.material import Target
 from conlst.train import Tools
@@ -44,18 +43,6 @@ class Lineage:
         return self.folder.rstrip("/") or None
 
 
-@dataclass
-class Outcome:
-    """What a stage tells, beside the changed model."""
-
-    facts: dict[str, Any]
-    columns: dict[str, Any] = field(default_factory=dict)
-    """More columns of the table of its pseudo-labels, as pyarrow arrays."""
-    selection: Selection | None = None
-    warnings: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-
 @dataclass(frozen=True, eq=False)
 class Seen:
     """What an adapting stage began with."""
@@ -67,35 +54,13 @@ class Seen:
     """The folder of the stage before."""
 
 
-@contextmanager
-def watched(outcome: Outcome) -> Iterator[None]:
-    """Time a stage and keep what it warns of."""
-    start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    outcome.warnings += dict.fromkeys(str(warning.message) for warning in caught)
-    outcome.seconds = time.perf_counter() - start
-
-
 def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> dict[str, Any]:
     """Run one stage of a lineage, and return its record."""
-    outcome = Outcome({})
-    with watched(outcome):
-        pool = _pool(bench, lineage, target, name, before)
-        bench.go_to(_starting_point(bench.recipe, lineage, name, before))
-        bench.weights = f"on the way to {lineage.folder}{name}"
-        bench.model.take_counts()
-        loop = bench.recipe.self_training
-        if name != "contrastive" and loop and loop.augment:
-            outcome.facts |= prepared(loop.augment, target.rows, bench.progress)
-        tools = bench.tools(lineage.folder, name)
-        if name == "contrastive":
-            _contrastive(bench, lineage, target, pool, tools, outcome)
-        else:
-            _self_training(bench, lineage, target, pool, tools, outcome)
-            if not outcome.facts.get("steps"):  # nobody was trusted: what was stands, whatever
-                bench.go_to(before)  # weights the iteration would have begun with
+    if name == "contrastive":
+        facts = contrastive_facts(bench, lineage.adapted, lineage.folder)
+        outcome = trained_once(bench, facts, lambda: _contrastive(bench, lineage, target, before))
+        return close(bench, lineage, name, outcome)
+    outcome, pool = _self_training(bench, lineage, target, name, before)
     return close(bench, lineage, name, outcome, Seen(target, pool, before))
 
 
@@ -146,10 +111,8 @@ def _starting_point(recipe: Recipe, lineage: Lineage, name: str, before: str) ->
     return places.get(reinit, f"checkpoints/{lineage.folder}contrastive")
 
 
-def _contrastive(
-    bench: Bench, lineage: Lineage, target: Target, pool: Pool, tools: Tools, outcome: Outcome
-) -> None:
-    stage = bench.recipe.contrastive
+def _contrastive(bench: Bench, lineage: Lineage, target: Target, before: str) -> Outcome:
+    stage, outcome = bench.recipe.contrastive, Outcome({})
     assert stage is not None
     rows = _spread(target)
     tokens = target.tokens.take(rows)
@@ -158,15 +121,27 @@ def _contrastive(
     def observe(at: int) -> None:
         curve.append((at, label(bench.model, tokens, Progress(), "").logits_NC.argmax(1)))
 
-    if stage.curve:
-        observe(0)
-    out = contrastive.train(stage, bench.model, bench.source, target, pool, tools, observe)
+    with watched(outcome):
+        pool = _pool(bench, lineage, target, "contrastive", before)
+        tools = _begun(bench, lineage, "contrastive", before)
+        if stage.curve:
+            observe(0)
+        out = contrastive.train(stage, bench.model, bench.source, target, pool, tools, observe)
+        outcome.tokens, outcome.positions = bench.model.take_counts()
     if curve:
-        table = _curve(curve, target.rows.take(rows.tolist()))
-        bench.folder.write_table(f"pseudo_labels/{lineage.folder}contrastive-curve.parquet", table)
+        outcome.curve = _curve(curve, target.rows.take(rows.tolist()))
     outcome.facts |= out.facts
     held = pa.array(out.complement_NC.tolist(), pa.list_(pa.bool_()))
     outcome.columns["complement"] = held
+    return outcome
+
+
+def _begun(bench: Bench, lineage: Lineage, name: str, before: str) -> Tools:
+    """The model where the stage starts, nothing counted yet, and the stage's tools."""
+    bench.go_to(_starting_point(bench.recipe, lineage, name, before))
+    bench.weights = f"on the way to {lineage.folder}{name}"
+    bench.model.take_counts()
+    return bench.tools(lineage.folder, name)
 
 
 def _spread(target: Target) -> Tensor:
@@ -190,18 +165,33 @@ def _curve(curve: list[tuple[int, Tensor]], rows: Rows) -> pa.Table:
 
 
 def _self_training(
-    bench: Bench, lineage: Lineage, target: Target, pool: Pool, tools: Tools, outcome: Outcome
-) -> None:
-    stage = bench.recipe.self_training
+    bench: Bench, lineage: Lineage, target: Target, name: str, before: str
+) -> tuple[Outcome, Pool]:
+    """One iteration; also the pool as it began with it."""
+    stage, outcome = bench.recipe.self_training, Outcome({})
     assert stage is not None
-    out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
-    chosen, N, C = out.selection, len(pool), len(bench.classes)
+    with watched(outcome):
+        pool = _pool(bench, lineage, target, name, before)
+        if stage.augment:
+            outcome.facts |= prepared(stage.augment, target.rows, bench.progress)
+        tools = _begun(bench, lineage, name, before)
+        out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
+        outcome.facts |= out.facts
+        outcome.selection = out.selection
+        outcome.columns |= _columns(out.selection, pool)
+        outcome.tokens, outcome.positions = bench.model.take_counts()
+        if not outcome.facts.get("steps"):  # nobody was trusted: what was stands, whatever
+            bench.go_to(before)  # weights the iteration would have begun with
+    return outcome, pool
+
+
+def _columns(chosen: Selection, pool: Pool) -> dict[str, Any]:
+    """A selection as columns of the pool's table."""
+    N, C = len(pool), len(pool.classes)
     taken_N = torch.full((N,), -1).index_copy_(0, chosen.index, _taken_for(chosen, pool))
     weight_N = torch.zeros(N).index_copy_(0, chosen.index, chosen.weight.float())
     target_NC = torch.zeros(N, C).index_copy_(0, chosen.index, chosen.target_KC.float())
-    outcome.facts |= out.facts
-    outcome.selection = chosen
-    outcome.columns |= {
+    return {
         "selected": pa.array((taken_N >= 0).tolist()),
         "label": pa.array(taken_N.tolist(), pa.int32()),
         "target": _lists(target_NC),
@@ -225,7 +215,6 @@ def close(
     seen: Seen | None = None,
 ) -> dict[str, Any]:
     """Label pools and tests with the new weights, judge them, and keep it all."""
-    tokens, positions = bench.model.take_counts()
     place = f"checkpoints/{lineage.folder}{name}"
     bench.trained_to(place)
     for message in outcome.warnings:
@@ -246,8 +235,9 @@ def close(
         "verdict": "go on",
         "criterion": None,
         "source_dev": accuracy,
-        "tokens": tokens,
-        "padding": 1 - tokens / positions if positions else 0.0,
+        "tokens": outcome.tokens,
+        "padding": 1 - outcome.tokens / outcome.positions if outcome.positions else 0.0,
+        "shared": outcome.shared,
     }
     if seen and outcome.selection:
         record |= _judged(bench, lineage, place, accuracy, outcome.selection, seen)
@@ -293,6 +283,10 @@ def _write_tables(bench: Bench, lineage: Lineage, name: str, place: str, outcome
         said = bench.label_pools(lineage.adapted, place)
         table = _table(bench.texts.pools, lineage.adapted, said, outcome.columns)
         bench.folder.write_table(f"pseudo_labels/{lineage.folder}{name}.parquet", table)
+    if outcome.curve is not None:
+        bench.folder.write_table(
+            f"pseudo_labels/{lineage.folder}{name}-curve.parquet", outcome.curve
+        )
     if lineage.tested:
         said = bench.label_tests(lineage.tested)
         table = _table(bench.texts.tests, lineage.tested, said, {})

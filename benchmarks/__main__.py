@@ -1,11 +1,22 @@
-"""`python -m benchmarks STUDY`: run a study, or write the tables of README.md from its results."""
+"""`python -m benchmarks STUDY`: run a study's cells, or write the tables of README.md from results."""
 
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks import tables, xnli
+from benchmarks import HERE, tables
 from conlst.cli import Commands
+
+RESULTS = HERE / "results"
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+def comma(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
+    """Names with commas between them."""
+    return [name.strip() for name in value.split(",")] if value else None
 
 
 @click.group(cls=Commands)
@@ -13,15 +24,65 @@ def main() -> None:
     """Studies whose results stand in benchmarks/README.md."""
 
 
-@main.command("xnli")
-@click.option("--bed", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
-@click.option("--seeds", default="13,14,15", show_default=True)
-@click.option("--languages", default="en,fr,sw,ur,zh", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), default=Path("runs"), show_default=True)
-def run_xnli(bed: Path, seeds: str, languages: str, out: Path) -> None:
-    """Zero-shot, stage 1 and stage 2 on XNLI with the small encoder."""
-    xnli.run(bed, [int(seed) for seed in seeds.split(",")], languages.split(","), out)
-    tables.write()
+def study_command(file: Path) -> None:
+    """The command that runs a study."""
+
+    @main.command(file.stem, help=f"{json.loads(file.read_text(encoding='utf-8'))['title']}.")
+    @click.option("--setting", "where", default="sib200", show_default=True)
+    @click.option("--languages", callback=comma, help="sw,ur,...; the setting's if not given.")
+    @click.option("--systems", callback=comma, help="Some of the study's; all if not given.")
+    @click.option(
+        "--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="How many."
+    )
+    @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1))
+    @click.option("--bed", type=FOLDER, envvar="CONLST_BED", help="Data that may not be shipped.")
+    @click.option(
+        "--out", type=click.Path(path_type=Path), default=Path("runs/grids"), show_default=True
+    )
+    @click.option(
+        "--results", type=click.Path(path_type=Path), default=RESULTS, help="Of result files."
+    )
+    def command(**given: Any) -> None:
+        _run(file.stem, **given)
+
+
+def _run(
+    name: str,
+    where: str,
+    languages: list[str] | None,
+    systems: list[str] | None,
+    seeds: int,
+    jobs: int,
+    bed: Path | None,
+    out: Path,
+    results: Path,
+) -> None:
+    """Run the cells that have no result file; exit code 1 if any failed."""
+    from benchmarks import grid, live, study
+    from benchmarks import results as files
+    from benchmarks.recipes import setting
+
+    plan, place = study.study(name), setting(where, bed)
+    numbers = list(range(study.FIRST_SEED, study.FIRST_SEED + seeds))
+    cells = study.cells(plan, place, languages or place.languages, numbers, systems)
+    known, other = files.known(results, cells)
+    if other:
+        click.echo(
+            f"{len(other)} result file(s) are of another recipe than the study's now, such as "
+            f"{other[0]}.json; delete them to run these cells anew",
+            err=True,
+        )
+    files.write_rows(results, place)
+    todo = [cell for cell in cells if cell.place not in known]
+    click.echo(f"{plan.title}: {len(todo)} of {len(cells)} cells to run", err=True)
+    with live.View(cells, known) as view:
+        failed = grid.run(todo, jobs, out, results, view)
+    if results == RESULTS:
+        tables.write()
+    for cell, message in failed.items():
+        click.echo(f"{cell} failed:\n{message}", err=True)
+    if failed:
+        sys.exit(1)
 
 
 @main.command("tables")
@@ -29,6 +90,9 @@ def write_tables() -> None:
     """Write the tables of README.md anew from the result files."""
     tables.write()
 
+
+for each in sorted((HERE / "studies").glob("*.json")):
+    study_command(each)
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,163 @@
+"""From a setting and a system of a study to the recipe of a cell.
+
+A setting is a recipe's model, data and numbers of epochs; a system is a method and what differs from
+it. Between the two stands the setting's budget: what every method gets here, whichever it is.
+
+    settings/NAME.json          a recipe, if the package has none of that name; {bed} is --bed
+    settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}}}
+
+A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type in
+the stage. What a system says of itself is said last.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from benchmarks import HERE
+from conlst import recipe as recipes
+from conlst.augment import augmenters
+from conlst.errors import BadInput, allowed
+from conlst.recipe.files import PACKAGED, anchored, expanded, extended, merged_over
+
+Json = dict[str, Any]
+SETTINGS = HERE / "settings"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Model, data and budget that all systems of a table are compared in."""
+
+    name: str
+    recipe: Json
+    """Merged, its paths absolute."""
+    budget: Json = field(default_factory=dict)
+    bed: Path | None = None
+    """Where data that may not be shipped lie."""
+
+    @property
+    def languages(self) -> list[str]:
+        return list(self.recipe["data"]["languages"])
+
+    @property
+    def source(self) -> str:
+        return str(self.recipe["data"]["source"].get("language", "en"))
+
+    def anonymous(self, value: Any) -> Any:
+        """The same JSON with names in the place of this machine's folders."""
+        if isinstance(value, dict):
+            return {key: self.anonymous(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.anonymous(item) for item in value]
+        if not isinstance(value, str) or not value.startswith("/"):
+            return value
+        known = {"{bed}": self.bed, "{conlst}": PACKAGED.parent, "{benchmarks}": HERE}
+        for name, folder in known.items():
+            if folder and Path(value).is_relative_to(folder):
+                return f"{name}/{Path(value).relative_to(folder).as_posix()}"
+        return Path(value).name
+
+
+def names() -> list[str]:
+    """Every setting there is."""
+    own = {path.stem for path in SETTINGS.glob("*.json") if not path.stem.endswith(".budget")}
+    return sorted(own | {path.stem for path in (PACKAGED / "settings").glob("*.json")})
+
+
+def setting(name: str, bed: Path | None = None) -> Setting:
+    """A setting by its name.
+
+    Raises:
+        BadInput: there is none, or it needs to be told where its data lie.
+    """
+    file = SETTINGS / f"{name}.json"
+    file = file if file.is_file() else PACKAGED / "settings" / f"{name}.json"
+    if not file.is_file():
+        raise BadInput(f"no setting {name!r}; {allowed(name, names())}")
+    text = file.read_text(encoding="utf-8")
+    if "{bed}" in text and bed is None:
+        raise BadInput(
+            f"setting {name!r}: its data may not be shipped; name the folder that holds them by "
+            "--bed FOLDER, or in CONLST_BED"
+        )
+    bed = bed.resolve() if bed else None
+    raw = json.loads(text.replace("{bed}", bed.as_posix()) if bed else text)
+    budget = SETTINGS / f"{name}.budget.json"
+    merged = extended(anchored(raw, file.parent), file.parent, ())
+    return Setting(name, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed)
+
+
+def resolved(place: Setting, system: Json) -> Json:
+    """The whole recipe of a system in a setting, for all its languages.
+
+    Raises:
+        BadInput: it is no recipe.
+    """
+    differences = {key: value for key, value in system.items() if key != "extends"}
+    method = extended({"extends": system.get("extends", [])}, HERE / "studies", ())
+    base = merged_over(place.recipe, method)
+    for stage, values in place.budget.get("stages", {}).items():
+        if base.get(stage, {}) is not None:  # a stage that a method has not stays away
+            base = merged_over(base, {stage: values})
+    parts = place.budget.get("parts", {})
+    raw = _written_out(_with_values(base, parts, own_first=False))
+    raw = _with_values(raw, parts, own_first=False)  # parts that a recipe need not name
+    whole = _written_out(merged_over(raw, _with_values(differences, parts, own_first=True)))
+    return {key: _translated_here(value) for key, value in whole.items()}
+
+
+def _written_out(raw: Json) -> Json:
+    """Every field of a recipe, defaults included."""
+    try:
+        checked = recipes.Recipe.model_validate(expanded(raw))
+    except ValidationError:
+        checked = recipes.load(raw)  # says what is wrong
+    return checked.model_dump(mode="json")
+
+
+def _with_values(raw: Json, parts: Json, *, own_first: bool) -> Json:
+    def walk(node: Any, values: Json) -> Any:
+        if isinstance(node, list):
+            return [walk(item, values) for item in node]
+        if not isinstance(node, dict):
+            return node
+        own = {key: walk(item, values) for key, item in node.items()}
+        given = values.get(own.get("type"), {})
+        return given | own if own_first else own | given
+
+    return {key: walk(item, parts[key]) if key in parts else item for key, item in raw.items()}
+
+
+def of_cell(whole: Json, languages: list[str], seed: int, name: str) -> Json:
+    """The recipe of one cell, checked whole.
+
+    Raises:
+        BadInput: a language that the setting has not, or parts that do not fit together.
+    """
+    targets = whole["data"]["targets"]
+    for code in languages:
+        if code not in targets:
+            raise BadInput(f"no language {code!r} in this setting; {allowed(code, targets)}")
+    data = whole["data"] | {"targets": {code: targets[code] for code in languages}}
+    raw = whole | {"name": name, "seed": seed, "data": data, "description": ""}
+    return recipes.load(raw).model_dump(mode="json")
+
+
+def _translated_here(node: Any) -> Any:
+    """Back-translation only of languages whose translator is installed, where others may do without.
+
+    A result says which languages did: `skipped`, in the records of its stages.
+    """
+    if isinstance(node, list):
+        return [_translated_here(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") == "back_translation" and node["missing"] == "skip":
+        part = augmenters.validate(node)
+        return node | {
+            "pivot": {c: via for c, via in node["pivot"].items() if not part.misfits((c,))}
+        }
+    return {key: _translated_here(item) for key, item in node.items()}

@@ -1,4 +1,4 @@
-"""`python -m benchmarks STUDY`: run a study's cells, or write the tables of README.md from results."""
+"""`python -m benchmarks STUDY`: run the cells of a study; `tables`: write README.md from them."""
 
 import json
 import sys
@@ -12,6 +12,8 @@ from conlst.cli import Commands
 
 RESULTS = HERE / "results"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+PLACE = click.Path(file_okay=False, path_type=Path)
+COUNT = click.IntRange(min=1)
 
 
 def comma(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
@@ -31,17 +33,11 @@ def study_command(file: Path) -> None:
     @click.option("--setting", "where", default="sib200", show_default=True)
     @click.option("--languages", callback=comma, help="sw,ur,...; the setting's if not given.")
     @click.option("--systems", callback=comma, help="Some of the study's; all if not given.")
-    @click.option(
-        "--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="How many."
-    )
-    @click.option("--jobs", default=1, show_default=True, type=click.IntRange(min=1))
+    @click.option("--seeds", type=COUNT, default=1, show_default=True, help="How many, from 13.")
+    @click.option("--jobs", type=COUNT, default=1, show_default=True, help="Processes at once.")
     @click.option("--bed", type=FOLDER, envvar="CONLST_BED", help="Data that may not be shipped.")
-    @click.option(
-        "--out", type=click.Path(path_type=Path), default=Path("runs/grids"), show_default=True
-    )
-    @click.option(
-        "--results", type=click.Path(path_type=Path), default=RESULTS, help="Of result files."
-    )
+    @click.option("--out", type=PLACE, default="runs/grids", show_default=True, help="For runs.")
+    @click.option("--results", type=PLACE, default=RESULTS, help="For result files.")
     def command(**given: Any) -> None:
         _run(file.stem, **given)
 

@@ -45,7 +45,7 @@ class Grid:
         return [prefix[stage] for stage in done if stage in prefix]
 
     def ended(self, cell: Cell, shared: dict[str, str], busy: Sequence[Cell], place: Path) -> None:
-        """Let go of a shared stage 1 that no other cell needs; source stages serve other studies."""
+        """Let go of a shared stage 1 that no other cell needs; source stages serve all studies."""
         prefix = self.prefixes[cell.place]
         self.made.update(prefix.values())
         wanted = [self.prefixes[other.place].get("contrastive") for other in [*self.waiting, *busy]]

@@ -1,7 +1,7 @@
-"""What one sees while a grid runs: systems down, languages across; plain lines where it is piped."""
+"""What one sees while a grid runs: systems down, languages across; plain lines when piped."""
 
 from statistics import mean
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -34,7 +34,7 @@ class View:
         self.console = Console(stderr=True, highlight=False)
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> Self:
         if self.console.is_terminal:
             self.live.start()
         return self

@@ -1,13 +1,13 @@
 """From a setting and a system of a study to the recipe of a cell.
 
-A setting is a recipe's model, data and numbers of epochs; a system is a method and what differs from
-it. Between the two stands the setting's budget: what every method gets here, whichever it is.
+A setting is a recipe's model, data and numbers of epochs; a system is a method and what differs
+from it. Between the two stands the setting's budget: what every method gets here, whichever it is.
 
     settings/NAME.json          a recipe, if the package has none of that name; {bed} is --bed
     settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}}}
 
-A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type in
-the stage. What a system says of itself is said last.
+A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type
+in the stage. What a system says of itself is said last.
 """
 
 import json
@@ -147,7 +147,7 @@ def of_cell(whole: Json, languages: list[str], seed: int, name: str) -> Json:
 
 
 def _translated_here(node: Any) -> Any:
-    """Back-translation only of languages whose translator is installed, where others may do without.
+    """Back-translation only of languages whose translator is installed, if others may do without.
 
     A result says which languages did: `skipped`, in the records of its stages.
     """
@@ -157,7 +157,6 @@ def _translated_here(node: Any) -> Any:
         return node
     if node.get("type") == "back_translation" and node["missing"] == "skip":
         part = augmenters.validate(node)
-        return node | {
-            "pivot": {c: via for c, via in node["pivot"].items() if not part.misfits((c,))}
-        }
+        here = {code: via for code, via in node["pivot"].items() if not part.misfits((code,))}
+        return node | {"pivot": here}
     return {key: _translated_here(item) for key, item in node.items()}

@@ -1,7 +1,7 @@
-"""What is kept of a cell: its recipe, where it was computed, every figure, and which rows were right.
+"""What is kept of a cell: recipe, machine, every figure, and which test rows were right.
 
-Result files speak for themselves: tables, intervals and figures are made from them alone. They name
-no folder of a machine, and no text of a data set is in them.
+Result files speak for themselves: tables, intervals and figures are made from them alone. They
+name no folder of a machine, and no text of a data set is in them.
 """
 
 import json

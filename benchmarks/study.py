@@ -96,25 +96,19 @@ def cells(
     seeds: list[int],
     only: list[str] | None = None,
 ) -> list[Cell]:
-    """Every cell of a study, seed by seed, system by system.
+    """Every cell of a study, or of some of its systems: seed by seed, system by system.
 
     Raises:
         BadInput: a recipe is unfit, or there is no such language or system.
     """
+    known = [system.name for system in plan.systems]
     for name in only or ():
-        if name not in (known := [system.name for system in plan.systems]):
+        if name not in known:
             raise BadInput(f"no system {name!r} in {plan.name}; {allowed(name, known)}")
     run = [s for s in plan.systems if s.recipe is not None and (not only or s.name in only)]
     whole = {system.name: resolved(place, system.recipe or {}) for system in run}
     return [
-        Cell(
-            place,
-            name,
-            codes,
-            language,
-            seed,
-            of_cell(raw, list(codes), seed, f"{place.name}-{name}"),
-        )
+        Cell(place, name, codes, language, seed, of_cell(raw, list(codes), seed, name))
         for seed in seeds
         for name, raw in whole.items()
         for codes, language in _models(raw, languages)

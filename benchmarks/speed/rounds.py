@@ -7,17 +7,27 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
+import torch
+
 Arm = Callable[[], float | None]
 """What is timed. It may return its own seconds, where only a part of what it does counts."""
 Rounds = dict[str, list[float]]
 """Seconds of every arm, a figure a round."""
 
 
+def now() -> float:
+    """Seconds of the process's CPU time; where a GPU computes, by the wall, once it is done."""
+    if not torch.cuda.is_available():
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def alternate(
     arms: Mapping[str, Arm],
     rounds: int,
     *,
-    clock: Callable[[], float] = time.process_time,
+    clock: Callable[[], float] | None = None,
     warm_up: bool = True,
 ) -> Rounds:
     """Time all arms in one process, in turn: forwards, backwards, forwards, ...
@@ -25,6 +35,7 @@ def alternate(
     A machine that slows down for a while then slows down every arm of a round, and who comes first
     changes. What is compared are ratios inside a round.
     """
+    clock = clock or now
     if warm_up:
         for arm in arms.values():
             arm()
@@ -47,10 +58,10 @@ def repeated(call: Callable[[], object], times: int) -> Arm:
     """An arm of `times` calls that tells the seconds of one."""
 
     def arm() -> float:
-        start = time.process_time()
+        start = now()
         for _ in range(times):
             call()
-        return (time.process_time() - start) / times
+        return (now() - start) / times
 
     return arm
 

@@ -58,8 +58,9 @@ class Shape:
 
 TINY, SMALL = Shape(2, 32, 2), Shape(4, 256, 4)
 MINILM, BASE = Shape(6, 384, 12), Shape(12, 768, 12)
-XLMR_BASE = Shape(12, 768, 12, vocabulary=250_002)
-XLMR_LARGE = Shape(24, 1024, 16, vocabulary=250_002)
+LARGE = Shape(24, 1024, 16)
+"""BASE and LARGE have the layers of XLM-R's two; its vocabulary is what `XLMR` adds to BASE."""
+XLMR = Shape(12, 768, 12, vocabulary=250_002)
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ON_GPU = DEVICE.type == "cuda"
 

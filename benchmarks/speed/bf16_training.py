@@ -26,7 +26,7 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     setting = Setting.of(told)
     small, base = (bed.MINILM, 32, 3), (bed.BASE, 8, 2)
     if bed.ON_GPU:
-        small, base = (bed.XLMR_BASE, 64, 6), (bed.XLMR_LARGE, 64, 6)
+        small, base = (bed.BASE, 64, 6), (bed.LARGE, 64, 6)
     if setting.quick:
         small = base = (bed.TINY, 4, 2)
     lines = []

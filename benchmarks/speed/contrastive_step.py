@@ -32,7 +32,7 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """B = 32 anchors, K = 16 negatives, three classes."""
     setting = Setting.of(told)
     B, K = (32, 16) if not setting.quick else (4, 3)
-    shape, precision = (bed.XLMR_BASE, "bf16") if bed.ON_GPU else (bed.SMALL, "fp32")
+    shape, precision = (bed.BASE, "bf16") if bed.ON_GPU else (bed.SMALL, "fp32")
     work = Work(setting, bed.TINY if setting.quick else shape, precision, B, K)
     arms = {
         OURS: work.step,

@@ -37,7 +37,7 @@ OURS, FP32 = "conlst", "conlst, fp32"
 def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """The five comparisons, then what the speed may not cost."""
     setting = Setting.of(told)
-    shape = bed.XLMR_BASE if bed.ON_GPU else bed.MINILM
+    shape = bed.BASE if bed.ON_GPU else bed.MINILM
     rows = bed.texts(setting, setting.size(4096 if bed.ON_GPU else 256, 12))
     place = bed.folder(bed.TINY if setting.quick else shape)
     arms: dict[str, Arm] = _trainers(place, rows)

@@ -1,7 +1,7 @@
 """Goal 2: what share of the machine's bf16 matrix rate is reached, on real tokens alone.
 
-On a CPU, in labelling. On a GPU, in labelling and in a whole step of training (forward, backward at
-twice its cost, AdamW, a compact vocabulary), for XLM-R's two shapes.
+On a CPU, in labelling. On a GPU, in labelling and in whole steps of training (forward, backward at
+twice its cost, AdamW), for layers of XLM-R's two sizes.
 """
 
 from statistics import median
@@ -15,7 +15,6 @@ from benchmarks.speed.machine import gemm_rate
 from benchmarks.speed.rounds import Line, alternate
 from benchmarks.speed.setting import Setting
 from benchmarks.speed.steps import library_steps
-from benchmarks.speed.vocabulary import compact
 from conlst.predict import label
 from conlst.progress import Progress
 
@@ -25,12 +24,12 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     setting = Setting.of(told)
     plan = [(bed.MINILM, 400, 0.45), (bed.BASE, 96, 0.60)]
     if bed.ON_GPU:
-        plan = [(bed.XLMR_BASE, 8192, 0.50), (bed.XLMR_LARGE, 4096, 0.50)]
+        plan = [(bed.BASE, 8192, 0.50), (bed.LARGE, 4096, 0.50)]
     if setting.quick:
         plan = [(bed.TINY, 12, 0.45)]
     lines = [_line(setting, *part) for part in plan]
     if bed.ON_GPU and not setting.quick:
-        shapes = (bed.XLMR_BASE, bed.XLMR_LARGE)
+        shapes = (bed.BASE, bed.LARGE)
         lines += [_training(setting, shape, B) for shape in shapes for B in (32, 256)]
     return [line.json() for line in lines]
 
@@ -62,9 +61,7 @@ def _training(setting: Setting, shape: bed.Shape, B: int, steps: int = 12) -> Li
     rows = bed.texts(setting, B * steps)
     tokens = model.tokenise(rows)
     source, batches = bed.source_of(rows, tokens, CLASSES), list(torch.arange(B * steps).split(B))
-    arm = library_steps(
-        model, source, batches, lambda: compact(bed.tools(model, "bf16"), model, tokens)
-    )
+    arm = library_steps(model, source, batches, lambda: bed.tools(model, "bf16"))
     flops = 3 * shape.flops(tokens.lengths[B:]) / (steps - 1)
     ceiling, rate = [], []
     arm()

@@ -1,13 +1,12 @@
 """How goals are measured: arms in turn, ratios round by round, a verdict by the median."""
 
 import gc
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
-
-import torch
 
 Arm = Callable[[], float | None]
 """What is timed. It may return its own seconds, where only a part of what it does counts."""
@@ -17,7 +16,8 @@ Rounds = dict[str, list[float]]
 
 def now() -> float:
     """Seconds of the process's CPU time; where a GPU computes, by the wall, once it is done."""
-    if not torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # whoever computes on a GPU has imported it
+    if torch is None or not torch.cuda.is_available():
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()

@@ -29,6 +29,7 @@ from conlst.packing import Packed, end_to_end, packed, packs, unpadded
 from conlst.precision import Precision, good_kernels, layers_in_bf16, multiplies_in_bf16
 from conlst.selectors import Selector
 from conlst.tokens import budget_batches, even_batches, pad, tokenise
+from conlst.transfer import on
 
 HEAD_FILE = "contrastive_head.safetensors"
 PARTS_FILE = "parts.safetensors"
@@ -116,17 +117,18 @@ class Classifier(nn.Module):
         if self.segments and batch.segments_BT is not None:
             inputs["token_type_ids"] = batch.segments_BT
         self._count(int(batch.attention_BT.sum()), batch.ids_BT.numel())
-        return self._computed({name: value.to(self.device) for name, value in inputs.items()})
+        return self._computed({name: on(self.device, value) for name, value in inputs.items()})
 
-    def encode(self, tokens: Tokens, rows: Tensor, *, budget: int = 4096) -> Encoded:
+    def encode(self, tokens: Tokens, rows: Tensor, *, budget: int | None = None) -> Encoded:
         """Encode any rows, in their order; inside, sorted in batches of about `budget` tokens."""
+        budget = budget or (4096 if self.device.type == "cpu" else 65536)
         order, parts = self.batches(tokens.lengths[rows], budget), []
         for batch in order:
             if self._lays_rows_end_to_end():
                 parts.append(self._packed(packed(tokens, rows[batch])))
             else:
                 parts.append(self(pad(tokens, rows[batch], self.tokenizer)))
-        back = torch.cat(order).argsort().to(self.device)
+        back = on(self.device, torch.cat(order).argsort())
         return Encoded(
             torch.cat([part.logits for part in parts])[back],
             torch.cat([part.features for part in parts])[back],

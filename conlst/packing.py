@@ -3,8 +3,9 @@
 Everything in an encoder but attention treats each token by itself, so a batch may be one long row
 of N tokens: ids[1, N], with positions that begin anew at every row. Attention alone must know where
 a row ends. Rows are laid in order of length; a run of n rows of L tokens each is then a view
-[n, H, L, d] of the queries, keys and values, and is attended to in one call, without a mask. Where
-calls are dear, on a GPU, and runs are many, attention alone goes back to padded rows instead.
+[n, H, L, d] of the queries, keys and values, and is attended to in one call, without a mask. On a
+GPU, where calls are dear, torch's flash kernel for rows of any length does all of it in one; it
+knows neither float32 nor dropout, for which attention alone goes back to padded rows.
 
 A classifier reads the first token of each row only. In the last layer, what follows attention is
 therefore computed for the first tokens alone, and the model's own heads, which take
@@ -14,6 +15,8 @@ therefore computed for the first tokens alone, and the model's own heads, which 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -23,7 +26,10 @@ from transformers import AttentionInterface, PreTrainedModel
 
 from conlst.arrays import TokenBatch, Tokens
 from conlst.inside import layers_of
+from conlst.transfer import on
 
+_varlen = import_module("torch.nn.attention.varlen") if torch.__version__ >= "2.11" else None
+HALVES = (torch.bfloat16, torch.float16)
 ATTENTION = "conlst_rows"
 """The name under which transformers knows `attend`."""
 FEW_RUNS = 16
@@ -133,18 +139,41 @@ def end_to_end(network: PreTrainedModel, rows: Packed) -> Iterator[dict[str, Any
     inputs = {"input_ids": rows.ids_1N, "position_ids": positions(network, rows)}
     if rows.segments_1N is not None and getattr(network.config, "type_vocab_size", 0) > 1:
         inputs["token_type_ids"] = rows.segments_1N
-    first_B = rows.first_B.to(network.device)
+    first_B = on(network.device, rows.first_B)
     module = layers_of(network)[-1].get_submodule(AFTER_ATTENTION[network.config.model_type])
     handle = module.register_forward_hook(lambda _module, _args, out: _first(out, first_B))
     before = network.config._attn_implementation
     network.config._attn_implementation = ATTENTION
-    few = network.device.type == "cpu" or len(rows.runs) <= FEW_RUNS
-    layout = {"runs": rows.runs, "grid": None if few else Grid.of(rows.runs, network.device)}
+    there = {name: on(network.device, value) for name, value in inputs.items()}
     try:
-        yield {name: value.to(network.device) for name, value in inputs.items()} | layout
+        yield there | {"layout": Layout(rows.runs, network.device)}
     finally:
         network.config._attn_implementation = before
         handle.remove()
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Rows end to end as attention needs to know them; made once a pass, for all layers."""
+
+    runs: tuple[tuple[int, int], ...]
+    device: torch.device
+
+    @property
+    def few(self) -> bool:
+        """Whether a call a run is the cheapest."""
+        return self.device.type == "cpu" or len(self.runs) <= FEW_RUNS
+
+    @cached_property
+    def grid(self) -> "Grid":
+        return Grid.of(self.runs, self.device)
+
+    @cached_property
+    def ends(self) -> Tensor:
+        """int32[B + 1]: where each row begins, and the end of the last."""
+        counts, lengths = torch.tensor(self.runs).unbind(1)
+        ends = lengths.repeat_interleave(counts).cumsum(0, dtype=torch.int32)
+        return on(self.device, torch.cat([ends.new_zeros(1), ends]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +192,7 @@ class Grid:
         T = -(-int(lengths.max()) // 8) * 8
         token_BT = torch.arange(T) < lengths.repeat_interleave(counts)[:, None]
         place_N = token_BT.flatten().nonzero().flatten()
-        return cls(token_BT.to(device), place_N.to(device))
+        return cls(on(device, token_BT), on(device, place_N))
 
     def padded(self, x_1HNd: Tensor) -> Tensor:
         """[B, H, T, d], 0 beyond the rows; its gradient is a mere look-up."""
@@ -189,19 +218,25 @@ def attend(
     attention_mask: Tensor | None,
     dropout: float = 0.0,
     scaling: float | None = None,
-    runs: tuple[tuple[int, int], ...] = (),
-    grid: Grid | None = None,
+    layout: Layout | None = None,
     **others: object,
 ) -> tuple[Tensor, None]:
     """softmax(q k^T * scaling) v within each row; all are [1, H, N, d], the outcome [1, N, H, d].
 
     It has the signature that transformers asks of an attention function.
     """
-    if grid is not None:
+    assert layout is not None
+    if _varlen and query.is_cuda and query.dtype in HALVES and not dropout:
+        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))  # [N, H, d]
+        longest, ends = layout.runs[0][1], layout.ends
+        return _varlen.varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)[None], None
+    if not layout.few:
+        grid = layout.grid
         q, k, v = (grid.padded(x) for x in (query, key, value))
         mask_B11T = grid.token_BT[:, None, None, :]
         seen = scaled_dot_product_attention(q, k, v, mask_B11T, dropout, scale=scaling)
         return seen.transpose(1, 2).flatten(0, 1).index_select(0, grid.place_N)[None], None
+    runs = layout.runs
     sizes = [rows * length for rows, length in runs]
     # One split, not a slice a run: the gradient of a slice is as large as the whole.
     parts = zip(runs, *(x[0].split(sizes, 1) for x in (query, key, value)), strict=True)

@@ -19,7 +19,7 @@ from conlst.arrays import Rows
 from conlst.errors import ConlstWarning
 from conlst.inside import Looks, changed, reached, seen
 from conlst.model import load
-from conlst.packing import ATTENTION, Grid, end_to_end, packed, packs, positions, unpadded
+from conlst.packing import ATTENTION, Layout, end_to_end, packed, packs, positions, unpadded
 from conlst.tokens import pad
 from tests.conftest import MINI, TOPICS, excerpt
 from tests.test_model import family, section
@@ -80,11 +80,16 @@ def test_attention_over_padded_rows_says_the_same_and_so_do_its_gradients(model)
     """As on a GPU, where runs are many."""
     rows = packed(model.tokenise(PAIRS), everything(PAIRS))
     assert len(rows.runs) > 1
+
+    class Many(Layout):
+        few = False
+
     query = model.network.get_input_embeddings().weight
     outcomes = []
-    for grid in (None, Grid.of(rows.runs, torch.device("cpu"))):
+    for kind in (Layout, Many):
         with end_to_end(model.network, rows) as inputs:
-            logits = model.network(**inputs | {"grid": grid}).logits
+            layout = kind(rows.runs, torch.device("cpu"))
+            logits = model.network(**inputs | {"layout": layout}).logits
         (gradient,) = torch.autograd.grad(logits.square().sum(), query)
         outcomes.append((logits, gradient))
     for by_run, by_grid in zip(*outcomes, strict=True):

@@ -20,7 +20,7 @@ import conlst
 from benchmarks.speed.setting import Setting
 from conlst import bench, predict, train
 from conlst import recipe as recipes
-from conlst.arrays import Pool, Rows, Tokens
+from conlst.arrays import Pool, Rows, TokenBatch, Tokens
 from conlst.model import Classifier
 from conlst.progress import Progress
 from conlst.recipe import Recipe
@@ -58,6 +58,11 @@ class Shape:
 
 TINY, SMALL = Shape(2, 32, 2), Shape(4, 256, 4)
 MINILM, BASE = Shape(6, 384, 12), Shape(12, 768, 12)
+LARGE = Shape(24, 1024, 16)
+"""BASE and LARGE have the layers of XLM-R's two; its vocabulary is what `XLMR` adds to BASE."""
+XLMR = Shape(12, 768, 12, vocabulary=250_002)
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+ON_GPU = DEVICE.type == "cuda"
 
 
 def cache() -> Path:
@@ -147,6 +152,16 @@ def tools(model: Classifier, precision: str, seed: int = 13) -> Tools:
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     return Tools(in_precision(model, precision), generator, Progress())
+
+
+def padded(batch: TokenBatch) -> dict[str, torch.Tensor]:
+    """A padded batch as transformers' models take it."""
+    held = {
+        "input_ids": batch.ids_BT,
+        "attention_mask": batch.attention_BT,
+        "token_type_ids": batch.segments_BT,
+    }
+    return {name: value.to(DEVICE) for name, value in held.items() if value is not None}
 
 
 def in_precision(model: Classifier, precision: str) -> Accelerator:

@@ -25,6 +25,8 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """Two shapes, one also without dropout, then fifty steps of a real fine-tuning."""
     setting = Setting.of(told)
     small, base = (bed.MINILM, 32, 3), (bed.BASE, 8, 2)
+    if bed.ON_GPU:
+        small, base = (bed.BASE, 64, 6), (bed.LARGE, 64, 6)
     if setting.quick:
         small = base = (bed.TINY, 4, 2)
     lines = []

@@ -5,7 +5,6 @@ the bare arm has none. Stage 1 here has no source term, so that what a step enco
 views of its anchors, and the drawn rows.
 """
 
-import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
@@ -16,7 +15,7 @@ from torch import Tensor
 from benchmarks.speed import bed
 from benchmarks.speed.bed import CLASSES
 from benchmarks.speed.recorded import Few, Recorded
-from benchmarks.speed.rounds import Line, Rounds, alternate, duration, times_faster
+from benchmarks.speed.rounds import Line, Rounds, alternate, duration, now, times_faster
 from benchmarks.speed.setting import Setting
 from conlst.arrays import LossInput, Pool
 from conlst.losses import ContrastiveNegative
@@ -33,8 +32,8 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """B = 32 anchors, K = 16 negatives, three classes."""
     setting = Setting.of(told)
     B, K = (32, 16) if not setting.quick else (4, 3)
-    shape = bed.TINY if setting.quick else bed.SMALL
-    work = Work(setting, shape, "fp32", B, K)
+    shape, precision = (bed.BASE, "bf16") if bed.ON_GPU else (bed.SMALL, "fp32")
+    work = Work(setting, bed.TINY if setting.quick else shape, precision, B, K)
     arms = {
         OURS: work.step,
         BARE: work.bare,
@@ -111,7 +110,7 @@ class Work:
             self.target,
             self.pool,
             tools,
-            lambda step: at.append(time.process_time()),
+            lambda step: at.append(now()),
         )
         return at[-1] - at[0]
 
@@ -140,11 +139,7 @@ class Work:
 
         def outputs(rows: Tensor) -> Tensor:
             batch = pad(tokens, rows, model.tokenizer)
-            pooled = network.bert(
-                input_ids=batch.ids_BT,
-                attention_mask=batch.attention_BT,
-                token_type_ids=batch.segments_BT,
-            ).pooler_output
+            pooled = network.bert(**bed.padded(batch)).pooler_output
             return model.project(network.dropout(pooled))
 
         z_BD, positive_BD = outputs(anchors_B), outputs(anchors_B)
@@ -152,11 +147,11 @@ class Work:
         for b, rows_K in enumerate(rows_BK):
             h_KD = outputs(rows_K[rows_K >= 0])
             x = LossInput(
-                torch.zeros(1, len(CLASSES)),
+                torch.zeros(1, len(CLASSES), device=model.device),
                 anchor=z_BD[b : b + 1],
                 positive=positive_BD[b : b + 1],
                 negatives=h_KD,
-                negative_mask=torch.ones(1, len(h_KD), dtype=torch.bool),
+                negative_mask=torch.ones(1, len(h_KD), dtype=torch.bool, device=model.device),
             )
             terms.append(loss(x))
         torch.cat(terms).mean().backward()

@@ -4,7 +4,6 @@ The peer of the bookkeeping counts the last labels of all N rows anew at every s
 Python, as the formula is first written and as USB's hook does it. Both must give equal masks.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from benchmarks.speed import bed
 from benchmarks.speed.bed import CLASSES
-from benchmarks.speed.rounds import Arm, Line, alternate, duration, ratios, repeated
+from benchmarks.speed.rounds import Arm, Line, alternate, duration, now, ratios, repeated
 from benchmarks.speed.setting import Setting
 from conlst.arrays import Pool, Sizes
 from conlst.model import Classifier
@@ -176,7 +175,7 @@ def _library(model: Classifier, setting: Setting, stage: Callable[[Tools], objec
     at: list[tuple[float, int]] = []
 
     def told(*_: object) -> None:
-        at.append((time.process_time(), model.take_counts()[0]))
+        at.append((now(), model.take_counts()[0]))
 
     hook = register_optimizer_step_post_hook(told)
     stage(bed.tools(model, "fp32", setting.seed))
@@ -189,7 +188,7 @@ def _bare(model: Classifier, setting: Setting, target: Target, source: Source) -
     g = torch.Generator().manual_seed(setting.seed)
     streams = [length_batches(x.tokens.lengths, B, generator=g) for x in (target, source)]
     model.take_counts()
-    start = time.process_time()
+    start = now()
     for target_B, source_B in zip(*streams, strict=True):
         model.eval()
         with torch.no_grad():
@@ -199,7 +198,7 @@ def _bare(model: Classifier, setting: Setting, target: Target, source: Source) -
         total = total + model.encode(target.tokens, target_B).logits.square().mean()
         total.backward()
         model.zero_grad()
-    return (time.process_time() - start) / model.take_counts()[0]
+    return (now() - start) / model.take_counts()[0]
 
 
 def _middle(seconds: list[float]) -> str:

@@ -4,7 +4,6 @@ Peers run in batches of 32. Trainer is handed token ids; CrossEncoder and conlst
 """
 
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from transformers import (
 
 from benchmarks.speed import bed
 from benchmarks.speed.bed import MAX_LENGTH
-from benchmarks.speed.rounds import Arm, Line, alternate, times_faster
+from benchmarks.speed.rounds import Arm, Line, alternate, now, times_faster
 from benchmarks.speed.setting import Setting
 from conlst.arrays import Rows
 from conlst.model import Classifier
@@ -38,10 +37,11 @@ OURS, FP32 = "conlst", "conlst, fp32"
 def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """The five comparisons, then what the speed may not cost."""
     setting = Setting.of(told)
-    rows = bed.texts(setting, setting.size(256, 12))
-    place = bed.folder(bed.TINY if setting.quick else bed.MINILM)
+    shape = bed.BASE if bed.ON_GPU else bed.MINILM
+    rows = bed.texts(setting, setting.size(4096 if bed.ON_GPU else 256, 12))
+    place = bed.folder(bed.TINY if setting.quick else shape)
     arms: dict[str, Arm] = _trainers(place, rows)
-    cross = CrossEncoder(str(place), max_length=MAX_LENGTH, device="cpu")
+    cross = CrossEncoder(str(place), max_length=MAX_LENGTH, device=str(bed.DEVICE))
     pairs = list(zip(rows.texts, rows.pairs or (), strict=True))
     arms[CROSS] = lambda: _quiet(cross.predict(pairs, batch_size=32, show_progress_bar=False))
     for name, precision in ((OURS, "bf16"), (FP32, "fp32")):
@@ -50,11 +50,11 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     seconds = alternate(arms, setting.rounds, warm_up=False)
     n = len(rows)
     lines = [
-        times_faster(f"labels, {bed.MINILM}", seconds, FULL, 12, OURS, n),
-        times_faster(f"labels, {bed.MINILM}", seconds, PADDED, 9, OURS, n),
-        times_faster(f"labels, {bed.MINILM}", seconds, CROSS, 5, OURS, n),
-        times_faster(f"labels, {bed.MINILM}", seconds, BF16, 3.3, OURS, n),
-        times_faster(f"labels, {bed.MINILM}, fp32", seconds, CROSS, 1.2, FP32, n),
+        times_faster(f"labels, {shape}", seconds, FULL, 12, OURS, n),
+        times_faster(f"labels, {shape}", seconds, PADDED, 9, OURS, n),
+        times_faster(f"labels, {shape}", seconds, CROSS, 5, OURS, n),
+        times_faster(f"labels, {shape}", seconds, BF16, 3.3, OURS, n),
+        times_faster(f"labels, {shape}, fp32", seconds, CROSS, 1.2, FP32, n),
     ]
     return [line.json() for line in lines + _faithful(setting)]
 
@@ -76,7 +76,7 @@ def _trainers(place: Path, rows: Rows) -> dict[str, Arm]:
                 folder,
                 per_device_eval_batch_size=32,
                 bf16=bf16,
-                use_cpu=True,
+                use_cpu=not bed.ON_GPU,
                 report_to=[],
                 disable_tqdm=True,
             )
@@ -84,12 +84,12 @@ def _trainers(place: Path, rows: Rows) -> dict[str, Arm]:
             model = AutoModelForSequenceClassification.from_pretrained(place)
             cast: list[bool] = []
             model.classifier.register_forward_pre_hook(
-                lambda *_: cast.append(torch.is_autocast_enabled("cpu"))
+                lambda *_: cast.append(torch.is_autocast_enabled(bed.DEVICE.type))
             )
             trainer = Trainer(model, arguments, data_collator=collator)
-            start = time.process_time()
+            start = now()
             trainer.predict(data)
-            seconds = time.process_time() - start
+            seconds = now() - start
             if set(cast) != {bf16}:
                 raise AssertionError(f"Trainer(bf16={bf16}) ran with autocast {set(cast)}")
             return seconds
@@ -106,9 +106,9 @@ def _trainers(place: Path, rows: Rows) -> dict[str, Arm]:
 def _ours(model: Classifier, precision: str, rows: Rows) -> Arm:
     def run() -> float:
         bed.in_precision(model, precision)
-        start = time.process_time()
+        start = now()
         label(model, model.tokenise(rows), Progress(), "")
-        return time.process_time() - start
+        return now() - start
 
     return run
 

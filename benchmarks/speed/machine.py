@@ -2,20 +2,23 @@
 
 import os
 import platform
-import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-NAMES = ("conlst", "torch", "transformers", "sentence-transformers", "accelerate", "numpy")
+from benchmarks.speed.bed import DEVICE, ON_GPU
+from benchmarks.speed.rounds import now
+from conlst import __version__
+
+NAMES = ("torch", "transformers", "sentence-transformers", "accelerate", "numpy")
 M, WIDTHS = 2048, ((384, 1536), (768, 3072))
 """The matrices whose product is the ceiling: M tokens through a layer of an encoder."""
 
 
 def machine() -> dict[str, Any]:
-    """CPU, cores, threads and torch's build."""
+    """CPU, cores, threads, torch's build, and the GPU if there is one."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
@@ -23,6 +26,7 @@ def machine() -> dict[str, Any]:
         "platform": platform.platform(),
         "torch_build": torch.__config__.show().split("\n")[1].strip(" -"),
         "simd": torch.backends.cpu.get_cpu_capability(),
+        **({"gpu": torch.cuda.get_device_name(0)} if ON_GPU else {}),
     }
 
 
@@ -40,22 +44,25 @@ def _cpu() -> str:
 
 
 def versions() -> dict[str, str]:
-    return {name: version(name) for name in NAMES} | {"python": platform.python_version()}
+    told = {name: version(name) for name in NAMES}
+    return {"conlst": __version__} | told | {"python": platform.python_version()}
 
 
 @torch.inference_mode()
 def gemm_rate(
     dtype: torch.dtype, widths: tuple[int, int] = WIDTHS[0], seconds: float = 0.3
 ) -> float:
-    """Floating-point operations a CPU second of a matrix product in this dtype."""
+    """Floating-point operations a second of a matrix product in this dtype."""
     K, N = widths
-    x, w = torch.randn(M, K).to(dtype), torch.nn.Linear(K, N).to(dtype)
+    rows, each = (16 * M, 50) if ON_GPU else (M, 1)  # a GPU is handed many before it is waited for
+    x, w = torch.randn(rows, K).to(DEVICE, dtype), torch.nn.Linear(K, N).to(DEVICE, dtype)
     w(x)
-    times, start = 0, time.process_time()
-    while (spent := time.process_time() - start) < seconds:
-        w(x)
-        times += 1
-    return 2 * M * K * N * times / spent
+    times, start = 0, now()
+    while (spent := now() - start) < seconds:
+        for _ in range(each):
+            w(x)
+        times += each
+    return 2 * rows * K * N * times / spent
 
 
 def rates() -> dict[str, float]:

@@ -24,9 +24,7 @@ B, FEW, MANY = 32, 4, 128
 def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """Peak memory of both, then the largest difference of a gradient."""
     setting = Setting.of(told)
-    few, many = (
-        apart.run(__name__, "one_step", told=told, K=K)[1] for K in (FEW, setting.size(MANY, 8))
-    )
+    few, many = (_peak(told, K) for K in (FEW, setting.size(MANY, 8)))
     difference = gradient_difference(setting)
     lines = [
         Line(
@@ -50,10 +48,17 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     return [line.json() for line in lines]
 
 
-def one_step(told: dict[str, Any], K: int) -> None:
-    """One step of stage 1, each anchor with K negatives of its own."""
+def _peak(told: dict[str, Any], K: int) -> int:
+    """Bytes: of the process that makes one step, or of the GPU's memory in it."""
+    on_gpu, resident = apart.run(__name__, "one_step", told=told, K=K)
+    return on_gpu or resident
+
+
+def one_step(told: dict[str, Any], K: int) -> int:
+    """One step of stage 1, each anchor with K negatives of its own; the GPU's bytes, if any."""
     setting = Setting.of(told)
     _work(setting, bed.TINY if setting.quick else bed.SMALL, K).step()
+    return torch.cuda.max_memory_allocated() if bed.ON_GPU else 0
 
 
 def _work(setting: Setting, shape: bed.Shape, K: int) -> Work:
@@ -114,10 +119,10 @@ def _whole_graph(work: Work) -> None:
     negatives = outputs(rows_BK.flatten().clamp(min=0))
     mine = torch.eye(len(anchors_B), dtype=torch.bool).repeat_interleave(rows_BK.shape[1], 1)
     x = LossInput(
-        torch.zeros(len(anchors_B), len(CLASSES)),
+        torch.zeros(len(anchors_B), len(CLASSES), device=model.device),
         anchor=outputs(anchors_B),
         positive=outputs(anchors_B),
         negatives=negatives,
-        negative_mask=mine & (rows_BK.flatten() >= 0),
+        negative_mask=(mine & (rows_BK.flatten() >= 0)).to(model.device),
     )
     ContrastiveNegative()(x).mean().backward()

@@ -1,6 +1,6 @@
 """Why a goal is missed, in a line; filled in by hand after the measurement it speaks of."""
 
-REASONS: dict[str, str] = {
+ON_A_CPU = {
     "labelling": (
         "by count: this processor multiplies some 2.1 times as fast in bf16 as in fp32 (the goals "
         "were set where it was 6 to 9 times), half of what the slowest peer computes is padding, "
@@ -24,4 +24,6 @@ REASONS: dict[str, str] = {
         "which plain autocast pays for, is in neither arm."
     ),
 }
-"""Goal (its file's name) -> what falls short, and why."""
+
+REASONS: dict[str, dict[str, str]] = {"cpu": ON_A_CPU}
+"""Host (of the result file) -> goal (its file's name) -> what falls short, and why."""

@@ -18,14 +18,15 @@ def tables(results: Path) -> str:
     return "\n\n".join(table(result) for result in found)
 
 
-def table(result: Result, reasons: Mapping[str, str] = REASONS) -> str:
+def table(result: Result, reasons: Mapping[str, Mapping[str, str]] = REASONS) -> str:
     """One host's: a line a comparison, then the machine, then what was missed and why."""
     goals = {name: result["goals"][name] for name in GOALS if name in result["goals"]}
     rows = [HEAD, ["---:", "---", "---", "---", "---:", "---:", "---"]]
     rows += [_cells(GOALS[name], line) for name, goal in goals.items() for line in goal["lines"]]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     parts = ["\n".join(lines), _machine(result)]
-    parts += [_missed(name, goal, reasons) for name, goal in goals.items() if _misses(goal)]
+    told = reasons.get(result["host"], {})
+    parts += [_missed(name, goal, told) for name, goal in goals.items() if _misses(goal)]
     return "\n\n".join(parts)
 
 
@@ -60,13 +61,21 @@ def _machine(result: Result) -> str:
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     texts = "XNLI's dev rows" if result["setting"]["bed"] else "SIB-200's sentences"
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread, "
+        f"{_with_gpu(machine)}, {machine['cores']} cores, {machine['threads']} thread, "
         f"{machine['simd']}; a matrix product runs at {rates['fp32']:.0f} GF/s in fp32 and "
         f"{rates['bf16']:.0f} GF/s in bf16. {versions}. Seed {result['setting']['seed']}, {when}; "
         f"texts: {texts} in five languages. A ratio is the median of those of "
         f"{result['setting']['rounds']} rounds, the least and the largest in brackets; seconds are "
-        "of the process's CPU time unless a line says otherwise."
+        f"{_clock(machine)} unless a line says otherwise."
     )
+
+
+def _with_gpu(machine: Result) -> str:
+    return f"{machine['gpu']}, with {machine['cpu']}" if "gpu" in machine else machine["cpu"]
+
+
+def _clock(machine: Result) -> str:
+    return "by the wall, the GPU waited for" if "gpu" in machine else "of the process's CPU time"
 
 
 def _misses(goal: Result) -> bool:

@@ -25,7 +25,6 @@ from conlst.arrays import Tokens
 from conlst.model import Classifier
 from conlst.train import Tools
 
-XLMR = bed.Shape(12, 768, 12, vocabulary=250_002)
 DENSE, OURS = "dense, AdamW fused", "conlst, compact vocabulary"
 B, ROWS = 16, 6000
 
@@ -65,7 +64,7 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _step(setting: Setting, precision: str) -> tuple[Line, Line]:
     """Two steps an arm, of which the second is timed."""
-    shape = XLMR if not setting.quick else bed.Shape(2, 32, 2, vocabulary=250_002)
+    shape = bed.XLMR if not setting.quick else bed.Shape(2, 32, 2, vocabulary=250_002)
     size = setting.size(B, 4)
     count = setting.size(ROWS if setting.bed else 1500, 60)
     rows = bed.texts(setting, count)

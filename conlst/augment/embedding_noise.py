@@ -9,6 +9,7 @@ from torch import Tensor
 
 from conlst.arrays import Points
 from conlst.augment.base import Augmenter, Level, augmenters
+from conlst.transfer import on
 
 
 @augmenters.register("embedding_noise")
@@ -58,7 +59,7 @@ class EmbeddingNoise(Augmenter):
     def states(self, points: Points, *, generator: torch.Generator) -> Points:
         """The moved embeddings; padding, targets and the points handed in stay as they are."""
         values = points.values.detach() if self.detach else points.values
-        delta = self._delta(values.shape, generator).to(values.device, values.dtype)
+        delta = on(values.device, self._delta(values.shape, generator).to(values.dtype))
         if points.attention_BT is not None:
             delta = delta * (points.attention_BT != 0)[..., None]
         return replace(points, values=values + delta)

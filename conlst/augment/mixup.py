@@ -10,6 +10,7 @@ from torch import Tensor
 
 from conlst.arrays import Points
 from conlst.augment.base import Augmenter, Level, augmenters
+from conlst.transfer import on
 
 
 @augmenters.register("mixup")
@@ -105,7 +106,7 @@ class Mixup(Augmenter):
             lambda_B = torch.maximum(lambda_B, 1 - lambda_B)
 
         def mix(x: Tensor, y: Tensor) -> Tensor:
-            share = lambda_B.to(x.device, x.dtype).reshape(-1, *[1] * (x.dim() - 1))
+            share = on(x.device, lambda_B.to(x.dtype)).reshape(-1, *[1] * (x.dim() - 1))
             return share * x + (1 - share) * y
 
         values = mix(points.values, other.values)
@@ -123,7 +124,7 @@ class Mixup(Augmenter):
 
 
 def _taken(points: Points, index_B: Tensor) -> Points:
-    index_B = index_B.to(points.values.device)
+    index_B = on(points.values.device, index_B)
     attention_BT, special_BT = points.attention_BT, points.special_BT
     return replace(
         points,

@@ -12,6 +12,7 @@ from conlst.augment import Augmenter
 from conlst.inside import Change, Looks, changed, seen
 from conlst.model import Classifier
 from conlst.tokens import pad, stacked
+from conlst.transfer import on
 
 Chain = tuple[Augmenter, ...]
 
@@ -85,10 +86,10 @@ class _Flight:
         self, padded: TokenBatch, batch: Batch, mates: Batch | None, model: Classifier
     ) -> None:
         self.padded, self.mates, self.model, self.V = padded, mates, model, len(batch)
-        self.target = batch.target_BC.to(model.device)
-        self.language = batch.language.to(model.device)
-        self.attention = padded.attention_BT.to(model.device)
-        self.special = padded.special_BT.to(model.device)
+        self.target = on(model.device, batch.target_BC)
+        self.language = on(model.device, batch.language)
+        self.attention = on(model.device, padded.attention_BT)
+        self.special = on(model.device, padded.special_BT)
 
     def go(self, chain: Chain, looks: Looks, generator: torch.Generator) -> LossInput:
         """Encode, and say what a loss may look at."""
@@ -146,8 +147,8 @@ class _Flight:
         own = rows(slice(V), self.target, self.language)
         if self.mates is None:
             return own
-        target = self.mates.target_BC.to(values.device)
-        source = rows(slice(V, None), target, self.mates.language.to(values.device))
+        target = on(values.device, self.mates.target_BC)
+        source = rows(slice(V, None), target, on(values.device, self.mates.language))
         return Points(**(vars(own) | {"source": source}))
 
 

@@ -12,12 +12,16 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from conlst.transfer import on
+
 WHOLE = 4096
 """So many tokens are encoded at once, as ever: 32 anchors of 64 tokens have them in two views, and
 a step that fits those into memory has room for as many again."""
 CHUNK = 2048
 """Tokens of a chunk, if there are more. Half of that leaves room for a heap in pieces, and a matrix
 product of 2048 rows is as fast as any."""
+ON_A_GPU = 4
+"""Times as many of both, to fill it."""
 
 
 def in_chunks(
@@ -46,12 +50,13 @@ def in_chunks(
         >>> weight.grad
         tensor([6.])
     """
-    if int(lengths_M.sum()) <= WHOLE:
+    times = 1 if device.type == "cpu" else ON_A_GPU
+    if int(lengths_M.sum()) <= times * WHOLE:
         return encode(rows_M)
     # Rows of like length stand together. The backward pass comes to the longest first, so that a
     # chunk fits where the one before it lay.
     order_M = lengths_M.argsort(stable=True)
-    chunk_M = (lengths_M[order_M].cumsum(0) - 1) // CHUNK
+    chunk_M = (lengths_M[order_M].cumsum(0) - 1) // (times * CHUNK)
     sizes = chunk_M.unique_consecutive(return_counts=True)[1].tolist()
     # `checkpoint` replays the chance of the CPU and of the devices that its arguments are on. The
     # reentrant kind leaves one node of a graph for each chunk; the other keeps as many as were
@@ -61,4 +66,4 @@ def in_chunks(
         checkpoint(lambda some, _: encode(some), rows_M[some], there, use_reentrant=True)
         for some in order_M.split(sizes)
     ]
-    return torch.cat(parts)[order_M.argsort().to(device)]
+    return torch.cat(parts)[on(device, order_M.argsort())]

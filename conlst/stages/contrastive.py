@@ -22,6 +22,7 @@ from conlst.stages.encoded import Negatives, labelled, views, with_negatives
 from conlst.stages.material import Source, Target
 from conlst.tokens import endless_batches, length_batches
 from conlst.train import Term, Tools, optimise
+from conlst.transfer import on
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def _source_input(model: Classifier, source: Source, rows: Tensor, g: torch.Gene
     x = labelled(model, source, rows)
     drawn = torch.multinomial(1 - source.one_hot(rows), 1, generator=g).flatten()
     complement = one_hot(drawn, len(source.classes)).bool()
-    return replace(x, complement=complement.to(x.logits.device))
+    return replace(x, complement=on(x.logits.device, complement))
 
 
 def _census(pool: Pool, per_class: Tensor, anchors: int) -> dict[str, object]:

@@ -14,6 +14,7 @@ from conlst.negatives.base import Drawer, Memory
 from conlst.recipe import ContrastiveStage
 from conlst.stages.chunked import in_chunks
 from conlst.stages.material import Source, Target
+from conlst.transfer import on
 
 
 @dataclass(eq=False)
@@ -72,7 +73,7 @@ def labelled(model: Classifier, source: Source, rows: Tensor) -> LossInput:
     out, device = model.encode(source.tokens, rows), model.device
     return LossInput(
         logits=out.logits,
-        target=source.one_hot(rows).to(device),
+        target=on(device, source.one_hot(rows)),
         features=out.features,
         language=torch.full((len(rows),), source.language, device=device),
     )
@@ -91,16 +92,16 @@ def views(
     two = "views" in stage.loss.all_needs()
     out = model.encode(target.tokens, rows.repeat(2) if two else rows)
     h = model.project(out.features) if two else None
-    confident = None if pool.confident is None else pool.confident[rows].to(device)
+    confident = None if pool.confident is None else on(device, pool.confident[rows])
     return LossInput(
         logits=out.logits[:B],
-        target=one_hot(pool.pseudo_label[rows], len(pool.classes)).float().to(device),
-        complement=complement_BC.to(device),
+        target=on(device, one_hot(pool.pseudo_label[rows], len(pool.classes)).float()),
+        complement=on(device, complement_BC),
         confident=confident,
         features=out.features[:B],
         anchor=None if h is None else h[:B],
         positive=None if h is None else h[B:],
-        language=target.language[rows].to(device),
+        language=on(device, target.language[rows]),
     )
 
 
@@ -120,9 +121,9 @@ def with_negatives(
     rows_M, place_BK = rows_BK.unique(return_inverse=True)
     mask_BM = torch.zeros(len(rows_BK), len(rows_M), dtype=torch.bool).scatter_(1, place_BK, True)
     real = rows_M >= 0  # -1 stands where there was no negative
-    rows_M, mask_BM = rows_M[real], mask_BM[:, real].to(x.logits.device)
+    rows_M, mask_BM = rows_M[real], on(x.logits.device, mask_BM[:, real])
     if negatives and isinstance(negatives.drawer, Memory):
-        h_MD = negatives.drawer.recall(rows_M).to(x.logits.device)
+        h_MD = on(x.logits.device, negatives.drawer.recall(rows_M))
         if x.anchor is not None:
             negatives.drawer.remember(anchors_B, x.anchor.detach())
     else:
@@ -150,6 +151,6 @@ def _encoded(
         )
     if x.anchor is None or not bool(mine.any()):
         return h_MD
-    both = torch.cat([x.anchor[at_M[mine].to(x.anchor.device)], h_MD])
+    both = torch.cat([x.anchor[on(x.anchor.device, at_M[mine])], h_MD])
     back = torch.cat([mine.nonzero().flatten(), (~mine).nonzero().flatten()]).argsort()
-    return both[back.to(both.device)]
+    return both[on(both.device, back)]

@@ -26,6 +26,7 @@ from conlst.stages.material import Source, Target
 from conlst.stages.views import strong_views
 from conlst.tokens import endless_batches, length_batches
 from conlst.train import Term, Tools, optimise
+from conlst.transfer import on
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class _Work:
             generator=self.generator,
             partners=partners,
         )
-        weight = rows.weight[origin].to(x.logits.device)
+        weight = on(x.logits.device, rows.weight[origin])
         loss = self.loss(replace(x, progress=progress))
         return Term("target", loss, self.stage.target_weight * share, weight)
 

@@ -14,6 +14,7 @@ from conlst.losses.base import COMPARED
 from conlst.model import Classifier
 from conlst.stages.branch import Batch, branch
 from conlst.tokens import pad
+from conlst.transfer import on
 
 
 def strong_views(
@@ -67,7 +68,7 @@ def _beside(
     padded = pad(batch.tokens, batch.rows, model.tokenizer)
     with seen(model.network, looks, padded.attention_BT) as read:
         clean = model(padded)
-    at = origin.to(clean.logits.device)
+    at = on(clean.logits.device, origin)
     attention, clean_attention = {}, {}
     for layer, value in x.attention.items():
         both = _same_length([value, read.attention[layer][at]])

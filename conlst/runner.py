@@ -20,6 +20,7 @@ from conlst.stages import source
 from conlst.steps import Lineage, Outcome, close, prepared, step, watched
 from conlst.texts import code_hashes, facts, read_texts
 from conlst.train import accelerator
+from conlst.translated import translated
 
 
 def run(
@@ -92,6 +93,8 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
     told, around = facts(recipe, texts), environment(computer)
     _same_as_before(folder, told, around, progress)
+    texts, made = translated(recipe, texts, progress)
+    told |= {"notes": texts.notes, "translated": made} if made else {}
     ready = bench(recipe, folder, progress, texts, computer)
     folder.start(recipe.model_dump(mode="json"))
     if recipe.trackers:

@@ -121,8 +121,8 @@ def _pool(bench: Bench, lineage: Lineage, target: Target, name: str, before: str
         assert first is not None
         return bench.pool(target, lineage.adapted, before, [first.confident, first.complement])
     assert loop is not None
-    offline = loop.selector if loop.mode == "offline" else None
-    pool = bench.pool(target, lineage.adapted, before, [offline, loop.stop])
+    whole = None if loop.mode == "online" else loop.selector
+    pool = bench.pool(target, lineage.adapted, before, [whole, loop.stop])
     iteration = int(name.rpartition("-")[2])
     history = tuple(_selection(bench, lineage, earlier) for earlier in range(1, iteration))
     return replace(pool, round=iteration, history=history)
@@ -194,6 +194,7 @@ def _self_training(
 ) -> None:
     stage = bench.recipe.self_training
     assert stage is not None
+    stage = stage.budgeted(bench.recipe.source)
     out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
     chosen, N, C = out.selection, len(pool), len(bench.classes)
     taken_N = torch.full((N,), -1).index_copy_(0, chosen.index, _taken_for(chosen, pool))

@@ -14,7 +14,7 @@ FLOORS = [
     {"selectors", "negatives", "augment", "losses", "criteria"},
     {"recipe", "testing"},
     {"data"},
-    {"tokens", "texts", "folder", "inside", "vocabulary", "halving"},
+    {"tokens", "texts", "translated", "folder", "inside", "vocabulary", "halving"},
     {"packing", "precision"},
     {"model", "token_cache"},
     {"train"},

@@ -74,7 +74,7 @@ def labelled(model: Classifier, source: Source, rows: Tensor) -> LossInput:
         logits=out.logits,
         target=source.one_hot(rows).to(device),
         features=out.features,
-        language=torch.full((len(rows),), source.language, device=device),
+        language=source.language[rows].to(device),
     )
 
 

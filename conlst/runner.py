@@ -22,6 +22,7 @@ from conlst.stages import source
 from conlst.steps import Lineage, close, prepared, step
 from conlst.texts import code_hashes, facts, read_texts
 from conlst.train import accelerator
+from conlst.translated import translated
 
 
 def run(
@@ -100,6 +101,8 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
     told, around = facts(recipe, texts), environment(computer)
     _same_as_before(folder, told, around, progress)
+    texts, made = translated(recipe, texts, progress)
+    told |= {"notes": texts.notes, "translated": made} if made else {}
     ready = bench(recipe, folder, progress, texts, computer)
     folder.start(recipe.model_dump(mode="json"))
     if recipe.trackers:

@@ -86,8 +86,8 @@ def _pool(bench: Bench, lineage: Lineage, target: Target, name: str, before: str
         assert first is not None
         return bench.pool(target, lineage.adapted, before, [first.confident, first.complement])
     assert loop is not None
-    offline = loop.selector if loop.mode == "offline" else None
-    pool = bench.pool(target, lineage.adapted, before, [offline, loop.stop])
+    whole = None if loop.mode == "online" else loop.selector
+    pool = bench.pool(target, lineage.adapted, before, [whole, loop.stop])
     iteration = int(name.rpartition("-")[2])
     history = tuple(_selection(bench, lineage, earlier) for earlier in range(1, iteration))
     return replace(pool, round=iteration, history=history)
@@ -170,6 +170,7 @@ def _self_training(
     """One iteration; also the pool as it began with it."""
     stage, outcome = bench.recipe.self_training, Outcome({})
     assert stage is not None
+    stage = stage.budgeted(bench.recipe.source)
     with watched(outcome):
         pool = _pool(bench, lineage, target, name, before)
         if stage.augment:

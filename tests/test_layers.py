@@ -14,7 +14,7 @@ FLOORS = [
     {"selectors", "negatives", "augment", "losses", "criteria"},
     {"recipe", "testing"},
     {"data"},
-    {"tokens", "texts", "folder", "outcome", "inside", "vocabulary", "halving"},
+    {"tokens", "texts", "translated", "folder", "outcome", "inside", "vocabulary", "halving"},
     {"packing", "precision"},
     {"model", "token_cache"},
     {"train"},

@@ -39,7 +39,7 @@ def translations(stage: Json) -> Iterator[Grid]:
 
 
 def prepared(title: str, told: Json) -> Grid:
-    """What augmenters prepared: a row for each language of each back-translation."""
+    """What was translated: a row for each language of each augmenter, or of the data."""
     rows = [
         [language, *_translated(facts)]
         for name, by_language in told.items()
@@ -54,7 +54,7 @@ def prepared(title: str, told: Json) -> Grid:
         for language in map(str, languages)
     ]
     header = ["language", "translator", "via", "texts", "translated now", "kept %", "refused"]
-    note = f"Without back-translation: {', '.join(without)}." if without else ""
+    note = f"Without translation: {', '.join(without)}." if without else ""
     return grid(title, header, rows, note)
 
 

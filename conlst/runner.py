@@ -15,7 +15,7 @@ from conlst.report import Report
 from conlst.report.build import build
 from conlst.report.card import card
 from conlst.report.gold import check
-from conlst.report.markdown import markdown
+from conlst.report.publish import publish
 from conlst.stages import source
 from conlst.steps import Lineage, Outcome, close, prepared, step, watched
 from conlst.texts import code_hashes, facts, read_texts
@@ -82,7 +82,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     progress.say("reading texts")
     texts = read_texts(recipe)
     check(
-        recipe,
+        recipe.data,
         texts.source.classes,
         tests={code: rows.ids for code, rows in texts.tests.items()},
         pools={code: rows.ids for code, rows in texts.pools.items()},
@@ -205,7 +205,7 @@ def _finish(bench: Bench) -> Report:
 
         folder.write_folder(f"model/{lineage.folder}".rstrip("/"), fill)
     report["finished"] = True
-    folder.write_text("report.md", markdown(report))
+    publish(folder, report)
     folder.event("finished")
     folder.write_json("report.json", report)
     bench.accelerator.end_training()

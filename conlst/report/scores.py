@@ -47,7 +47,7 @@ def _handed_out(
     run: RunFiles, judged: Sequence[Mapping[str, Judged]], resampled: Sequence[dict[str, Tensor]]
 ) -> Json:
     """Scores of each language's last stage that neither collapsed nor was rolled back."""
-    languages, later = run.recipe.languages(), run.stages[1:]
+    languages, later = run.recipe.data.languages(), run.stages[1:]
     adapted = [c for c in languages if any(s.shared or c in s.records for s in later)]
     last = {code: _last_kept(run.stages, code) for code in adapted or languages}
     rows = {code: judged[at][code] for code, at in last.items() if code in judged[at]}
@@ -144,7 +144,7 @@ def _cells(
     judged: Mapping[str, Judged],
     draws: Mapping[str, Tensor],
 ) -> Json:
-    languages = run.recipe.languages()
+    languages = run.recipe.data.languages()
     cells = {code: _cell(stage, code, source, judged, draws) for code in languages}
     targets = [code for code in languages if code != run.recipe.data.source.language]
     return {

@@ -1,6 +1,6 @@
 """The report in a terminal: headline, main table, what changed, warnings."""
 
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -52,8 +52,9 @@ def _cut(grid: Grid, languages: int) -> list[Grid]:
 
 def _drawn(grid: Grid) -> Table:
     drawn = Table(title=Text(inert(grid.title)), title_justify="left", box=SIMPLE_HEAD)
-    for i, name in enumerate(grid.header):
-        drawn.add_column(Text(inert(name, 60)), justify="right" if i else "left", no_wrap=i > 0)
+    for name, figures in zip(grid.header, grid.of_figures(), strict=True):
+        justify: Literal["left", "right"] = "right" if figures else "left"
+        drawn.add_column(Text(inert(name, 60)), justify=justify, no_wrap=figures)
     for row in grid.rows:
         drawn.add_row(*map(_text, row))
     return drawn

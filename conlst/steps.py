@@ -18,6 +18,7 @@ from conlst.augment import Augmenter
 from conlst.bench import PRETRAINED, SOURCE, Bench
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
+from conlst.memory import peak_memory
 from conlst.predict import Labelled, label
 from conlst.progress import Progress
 from conlst.recipe import Recipe
@@ -248,6 +249,7 @@ def close(
         "source_dev": accuracy,
         "tokens": tokens,
         "padding": 1 - tokens / positions if positions else 0.0,
+        "peak_memory": peak_memory(bench.accelerator.device),
     }
     if seen and outcome.selection:
         record |= _judged(bench, lineage, place, accuracy, outcome.selection, seen)

@@ -7,7 +7,7 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside"},
+    {"errors", "progress", "beside", "memory"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},

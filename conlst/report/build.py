@@ -123,8 +123,8 @@ def _warnings(run: RunFiles) -> list[str]:
 
 def _stage_facts(stage: StageFiles) -> Json:
     """Time, and what the run itself wrote down of the stage, by language or for all."""
-    kept = ("seconds", "steps", "tokens", "padding", "peak_memory")
-    kept += ("source_dev", "facts", "criterion")
+    kept = ["seconds", "steps", "tokens", "padding", "peak_memory"]
+    kept += ["source_dev", "facts", "criterion"]
     return {
         "name": stage.name,
         "seconds": float(sum(record.get("seconds") or 0 for record in stage.records.values())),

@@ -33,11 +33,8 @@ class ChangedRow(NamedTuple):
 
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in ("language", "id", "text", "pair", "before")),
-        ("before_confidence", pa.float32()),
-        ("after", pa.string()),
-        ("after_confidence", pa.float32()),
-        ("gold", pa.string()),
+        pa.field(name, pa.float32() if name.endswith("_confidence") else pa.string())
+        for name in ChangedRow._fields
     ]
 )
 
@@ -102,11 +99,17 @@ def _rows(run: RunFiles, code: str, first: PoolView, last: PoolView) -> list[Cha
     def named(labels: Tensor) -> list[str]:
         return [run.classes[label] for label in labels[order].tolist()]
 
-    columns = [
-        *(rows.languages, rows.ids, rows.texts, rows.pairs or [None] * len(rows)),
-        *(named(first.label), first.confidence[order].tolist()),
-        *(named(last.label), last.confidence[order].tolist()),
-        [None] * len(rows) if last.gold is None else named(last.gold),
+    nothing: list[str | None] = [None] * len(rows)
+    columns: list[Sequence[Any]] = [
+        rows.languages,
+        rows.ids,
+        rows.texts,
+        rows.pairs or nothing,
+        named(first.label),
+        first.confidence[order].tolist(),
+        named(last.label),
+        last.confidence[order].tolist(),
+        nothing if last.gold is None else named(last.gold),
     ]
     return [ChangedRow(*row) for row in zip(*columns, strict=True)]
 

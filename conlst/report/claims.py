@@ -14,7 +14,7 @@ def confident(report: Json) -> Grid:
     """Whether confident rows get more, cleaner and better balanced (Table 4, § 3.3)."""
     first, *later = report["stages"]
     rows = [
-        [code, *_moved(first["pool"][code], stage["pool"][code]), stage_name(stage["name"])]
+        [code, stage_name(stage["name"]), *_moved(first["pool"][code], stage["pool"][code])]
         for stage in later
         for code in stage["pool"]
     ]
@@ -22,15 +22,12 @@ def confident(report: Json) -> Grid:
         "Confident: above .9. Effective classes: how many equally frequent classes would be as "
         f"varied, at most {len(report['classes'])}. Each from the source model to the stage named."
     )
-    header = ["language", "confident rows", "right %", "effective classes", "from source to"]
+    header = ["language", "from source to", "confident rows", "right %", "effective classes"]
     return grid("Do confident labels get cleaner and more balanced?", header, rows, note)
 
 
 def _moved(before: Json, after: Json) -> list[str]:
-    return [
-        " → ".join(shown)
-        for shown in zip(_confident(before), _confident(after), strict=True)
-    ]
+    return [" → ".join(shown) for shown in zip(_confident(before), _confident(after), strict=True)]
 
 
 def _confident(cell: Json) -> list[str]:

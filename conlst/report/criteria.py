@@ -1,7 +1,7 @@
 """How figures without target labels would have ranked a run's checkpoints, where gold is known.
 
-A practitioner has no target labels and must choose a checkpoint by such a figure. Here, on data with
-gold, one sees which of them may be relied on.
+A practitioner has no target labels and must choose a checkpoint by such a figure. Here, on data
+with gold, one sees which of them may be relied on.
 """
 
 import math
@@ -64,7 +64,8 @@ def _values(run: RunFiles, seen: Sequence[Views], code: str) -> Iterator[tuple[s
 
 
 def _told(run: RunFiles, seen: Sequence[Views], code: str, criterion: Criterion) -> Json:
-    out, before = {}, None
+    out: Json = {}
+    before: PoolView | None = None
     for stage, views in zip(run.stages, seen, strict=True):
         if code in views:
             view = views[code] if before is None else views[code].beside(before)
@@ -81,7 +82,7 @@ def _noted(run: RunFiles, code: str) -> Json:
     names = [stage.name for stage in run.stages]
     loops = [name for name in names if name.startswith("self_training")]
     kept = [_record(stage, code).get("criterion") for stage in run.stages]
-    values = next((values for values in reversed(kept) if values), [])
+    values: list[float | None] = next((values for values in reversed(kept) if values), [])
     start = names[names.index(loops[0]) - 1 :] if loops else []
     return dict(zip(start, (math.nan if v is None else v for v in values), strict=False))
 
@@ -95,7 +96,7 @@ def _pool(run: RunFiles, code: str, view: PoolView) -> Pool:
     N, probs = len(view.ids), view.probs_NC.float()
     return Pool(
         classes=tuple(run.classes),
-        ids=range(N),
+        ids=[str(row) for row in range(N)],
         languages=(code,),
         language=torch.zeros(N, dtype=torch.long),
         group=torch.arange(N),

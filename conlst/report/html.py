@@ -38,8 +38,8 @@ def filled(name: str, title: str, given: dict[str, Any], **filters: Any) -> str:
         filters,
         title=title,
         version=__version__,
-        style=Markup(_asset("style.css")),  # noqa: S704
-        script=Markup(script),  # noqa: S704
+        style=Markup(_asset("style.css")),
+        script=Markup(script),
         script_hash=f"sha256-{digest}",
     )
 

@@ -301,6 +301,40 @@ def paired_bootstrap(
     return top / bottom
 
 
+def two_sided(values: Tensor) -> float:
+    """How rarely chance alone gives such a difference: p of resampled differences, two-sided.
+
+    p = 2 (1 + min(#{d <= 0}, #{d >= 0})) / (R + 1), at most 1: never 0, for R resamples cannot tell
+    what is rarer than one in R.
+
+    Args:
+        values: float[R]; NaN is left out
+
+    Examples:
+        >>> two_sided(torch.full((999,), 0.5)), two_sided(torch.zeros(999))
+        (0.002, 1.0)
+    """
+    values = values[~values.isnan()]
+    least = min(int((values <= 0).sum()), int((values >= 0).sum()))
+    return min(1.0, 2 * (1 + least) / (len(values) + 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of a family of tests, raised so that any false alarm among them is as rare (Holm).
+
+    The i-th smallest of m becomes the largest of (m - j + 1) p_(j) over j <= i, at most 1.
+
+    Examples:
+        >>> holm([0.04, 0.01, 0.03])
+        [0.06, 0.03, 0.06]
+    """
+    raised, most = [0.0] * len(p), 0.0
+    for rank, at in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        most = max(most, min(1.0, (len(p) - rank) * p[at]))
+        raised[at] = most
+    return raised
+
+
 class Interval(NamedTuple):
     """Bounds of a share of the resampled values."""
 

@@ -18,8 +18,8 @@ from conlst.report.words import (
 
 Json = dict[str, Any]
 LEGEND = (
-    "Bold: the best stage of the column. Struck through: the model collapsed or was rolled back, so "
-    "the figure is no result. Targets: the average over all languages but the source language. "
+    "Bold: the best stage of the column. Struck through: the model collapsed or was rolled back, "
+    "so the figure is no result. Targets: the average over all languages but the source language. "
     f"{NONE}: no figure (no test rows, or no model for the language)."
 )
 AVERAGES = {"average": "average", "average_targets": "targets"}

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import Drawing
 from conlst.report.figures.choice import stages
-from conlst.report.figures.marks import MARKS, truth
+from conlst.report.figures.marks import ALONE, MARKS, TRUTH
 from conlst.report.words import inert, stage_name
 
 Json = dict[str, Any]
@@ -35,11 +35,11 @@ def draw(report: Json) -> Drawing:
     axes[0].invert_yaxis()
     figure.supxlabel("share of the rows, %", fontsize=9)
     entries = [
-        (stage_name(stage["name"]), Line2D([], [], linestyle="", **look))
+        (stage_name(stage["name"]), Line2D([], [], **look | ALONE))
         for stage, look in zip(shown, MARKS, strict=False)
     ]
     if any(cell["gold_balance"] for cell in shown[0]["pool"].values()):
-        entries.append(("truth", Line2D([], [], **truth())))
+        entries.append(("truth", Line2D([], [], **TRUTH)))
     canvas.key(figure, entries)
     return canvas.drawing(NAME, TITLE, CAPTION, figure)
 
@@ -48,10 +48,10 @@ def _fill(axis: Axes, cells: list[Json | None], classes: int) -> None:
     for cell, look in zip(cells, MARKS, strict=False):
         if cell is not None:
             shares = _shares(cell["class_balance"]["all"])
-            axis.plot(shares, range(classes), linestyle="", **look)
+            axis.plot(shares, range(classes), **look | ALONE)
     first = cells[0] or {}
     if first.get("gold_balance"):
-        axis.plot(_shares(first["gold_balance"]), range(classes), **truth())
+        axis.plot(_shares(first["gold_balance"]), range(classes), **TRUTH)
 
 
 def _shares(counts: list[int]) -> list[float]:

@@ -1,7 +1,7 @@
 """What all figures share: panels, colours that colour-blind readers can tell apart, two formats.
 
-The palette is Okabe & Ito's. Colour never speaks alone: hatches, markers and line styles say the
-same. In the page a figure takes the page's own colours, so that it turns dark with it.
+The palette is Okabe & Ito's. In the page a figure takes the page's own colours, so
+that it turns dark with it.
 """
 
 import io
@@ -35,18 +35,10 @@ VARIABLES = {
     PURPLE: "--purple",
 }
 """Colours as the page calls them."""
-LINES = [
-    {"color": color, "linestyle": style, "marker": marker}
-    for style in ("-", "--")
-    for color, marker in zip(
-        (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK), "os^Dv<>", strict=True
-    )
-]
-"""One a series, no two alike without their colour."""
 WIDTH = 9.0
 COLUMNS = 4
 _FONT = "DejaVu Sans"  # comes with matplotlib, so that a figure looks the same everywhere
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": _FONT,
     "font.size": 9,
     "svg.fonttype": "none",
@@ -143,5 +135,5 @@ def _svg(figure: Figure, name: str, title: str) -> str:
     text = text.replace(f"'{_FONT}'", "var(--font)")
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var({variable})")
-    label = re.sub(r"[<>&\"]", "", title)
-    return re.sub(r"<svg [^>]*?viewBox", f'<svg role="img" aria-label="{label}" viewBox', text, 1)
+    head = f'<svg role="img" aria-label="{title}" viewBox'  # a title is our own, without quotes
+    return re.sub("<svg [^>]*?viewBox", head, text, count=1)

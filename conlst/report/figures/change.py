@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import INK, Drawing
-from conlst.report.figures.marks import MARKS
+from conlst.report.figures.marks import ALONE, MARKS
 from conlst.report.words import reasons_of, stage_name
 
 Json = dict[str, Any]
@@ -37,7 +37,10 @@ def draw(report: Json) -> Drawing:
     axis.grid(axis="y", visible=False)
     names = [_name(stage) for stage in shown]
     looks = MARKS[3 - len(shown) :]
-    canvas.key(figure, [(n, Line2D([], [], **k)) for n, k in zip(names, looks, strict=True)])
+    canvas.key(
+        figure,
+        [(n, Line2D([], [], **k | {"linestyle": "-"})) for n, k in zip(names, looks, strict=True)],
+    )
     return canvas.drawing(NAME, TITLE, CAPTION, figure)
 
 
@@ -64,4 +67,4 @@ def _fill(axis: Axes, cells: list[Json], look: dict[str, Any], shift: float) -> 
         if value := _value(cell):
             middle, low, high = (100 * (value[k] or 0) for k in ("value", "low", "high"))
             axis.plot([low, high], [at + shift] * 2, color=look["color"], linewidth=1.4)
-            axis.plot([middle], [at + shift], linestyle="", **look)
+            axis.plot([middle], [at + shift], **look | ALONE)

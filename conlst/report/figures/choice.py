@@ -14,9 +14,12 @@ def stages(report: Json) -> list[Json]:
 
 def around_stage_1(report: Json) -> tuple[Json, Json]:
     """Before and after stage 1; without one, the first stage and the last."""
-    first, *later = report["stages"]
-    after = next((stage for stage in later if stage["name"] == "contrastive"), None)
-    return first, after or report["stages"][-1]
+    return report["stages"][0], stage_1(report) or report["stages"][-1]
+
+
+def stage_1(report: Json) -> Json | None:
+    """The stage of contrastive negative learning, where there is one."""
+    return next((stage for stage in report["stages"] if stage["name"] == "contrastive"), None)
 
 
 def with_gold(report: Json) -> tuple[Json, Json, list[str], str]:

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from conlst.report.figures import canvas
-from conlst.report.figures.canvas import BLUE, FAINT, INK, VERMILLION, Drawing
+from conlst.report.figures.canvas import FAINT, INK, Drawing
 from conlst.report.figures.choice import with_gold
+from conlst.report.figures.marks import RIGHT, WRONG
 from conlst.report.words import stage_name
 
 Json = dict[str, Any]
@@ -29,7 +30,7 @@ def draw(report: Json) -> Drawing:
     if why:
         return Drawing(NAME, TITLE, why)
     found = [panel(code, code, before, after) for code in codes]
-    return drawn(found, caption(before["name"], after["name"]))
+    return drawn(found, caption(after["name"]))
 
 
 def panel(name: str, code: str, before: Json, after: Json) -> Panel:
@@ -37,13 +38,15 @@ def panel(name: str, code: str, before: Json, after: Json) -> Panel:
     return Panel(name, *(stage["pool"][code]["histogram"] for stage in (before, after)))
 
 
-def caption(before: str, after: str) -> str:
+def caption(after: str) -> str:
     """What to look for."""
+    said = stage_name(after)
     return (
-        f"Unlabelled texts by how sure the model is of its label: upwards {_called(after)}, "
-        f"downwards {_called(before)}. Look at the right end, the rows that self-training "
-        "trusts: adaptation helped if upwards more of them are right (solid) and fewer are wrong "
-        "(hatched). (Figs. 3 and 4 of the CoNLST paper.)"
+        "Unlabelled texts by how sure the model is of its label: upwards as the model "
+        f"{said if said.startswith('after') else f'after {said}'} labels them, downwards as the "
+        "source model did. Look at the right end, the rows that self-training trusts: adaptation "
+        "helped if upwards more of them are right (solid) and fewer are wrong (hatched). (Figs. 3 "
+        "and 4 of the CoNLST paper.)"
     )
 
 
@@ -56,22 +59,8 @@ def drawn(found: Sequence[Panel], text: str, columns: int = canvas.COLUMNS) -> D
         if place % columns == 0:
             axis.set_ylabel("rows")
     figure.supxlabel("confidence (largest probability)", fontsize=9)
-    kinds = [("right", _right()), ("wrong", _wrong())]
-    canvas.key(figure, [(name, Patch(**look)) for name, look in kinds])
+    canvas.key(figure, [("right", Patch(**RIGHT)), ("wrong", Patch(**WRONG))])
     return canvas.drawing(NAME, TITLE, text, figure)
-
-
-def _called(name: str) -> str:
-    said = stage_name(name)
-    return said if said.startswith("after") else f"after {said}"
-
-
-def _right() -> dict[str, Any]:
-    return {"facecolor": BLUE, "edgecolor": BLUE, "linewidth": 0.6}
-
-
-def _wrong() -> dict[str, Any]:
-    return {"facecolor": "none", "edgecolor": VERMILLION, "hatch": "/////", "linewidth": 0.6}
 
 
 def _first_bin(one: Panel) -> float:
@@ -92,8 +81,8 @@ def _fill(axis: Axes, one: Panel, first: float) -> None:
         left = [edge + (edges[1] - edges[0]) * 0.06 for edge in edges[:-1]]
         clean = [sign * n for n in histogram["clean"]]
         noisy = [sign * n for n in histogram["noisy"]]
-        axis.bar(left, clean, width, align="edge", **_right())
-        axis.bar(left, noisy, width, bottom=clean, align="edge", **_wrong())
+        axis.bar(left, clean, width, align="edge", **RIGHT)
+        axis.bar(left, noisy, width, bottom=clean, align="edge", **WRONG)
     most = max(*one.before["n"], *one.after["n"], 1) * 1.35
     axis.set(ylim=(-most, most), xlim=(first, 1))
     axis.axhline(0, color=INK, linewidth=0.8)

@@ -1,13 +1,15 @@
 """Fig. 5: accuracy on the pool while stage 1 goes on."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
 
 from conlst.report.figures import canvas
-from conlst.report.figures.canvas import LINES, Drawing
-from conlst.report.figures.choice import NO_GOLD
+from conlst.report.figures.canvas import Drawing
+from conlst.report.figures.choice import NO_GOLD, stage_1
+from conlst.report.figures.marks import series
 from conlst.report.words import inert
 
 Json = dict[str, Any]
@@ -35,16 +37,16 @@ def draw(report: Json) -> Drawing:
 
 def lines(report: Json) -> dict[str, Line]:
     """By language, the curve of stage 1 where gold is known."""
-    stage = next((s for s in report["stages"] if s["name"] == "contrastive"), {"curve": {}})
+    stage = stage_1(report)
     return {
         code: [(point["step"], 100 * point["accuracy"]) for point in points]
-        for code, points in stage["curve"].items()
+        for code, points in (stage["curve"] if stage else {}).items()
         if points and all(point["accuracy"] is not None for point in points)
     }
 
 
 def _missing(report: Json) -> str:
-    stage = next((s for s in report["stages"] if s["name"] == "contrastive"), None)
+    stage = stage_1(report)
     if stage is None:
         return "Left out: this run has no stage 1."
     if not stage["curve"]:
@@ -54,15 +56,13 @@ def _missing(report: Json) -> str:
 
 def plot(axis: Axes, found: Mapping[str, Line]) -> None:
     """The lines, each named at its end."""
-    for look, line in zip(_looks(len(found)), found.values(), strict=True):
+    for look, line in zip(series(len(found)), found.values(), strict=True):
         axis.plot(*zip(*line, strict=True), **look)
     ends = {name: line[-1] for name, line in found.items()}
     axis.margins(x=0.02)
     low, high = axis.get_ylim()
     heights = _apart([y for _, y in ends.values()], 0.06 * (high - low))
-    for (name, (x, y)), height, look in zip(
-        ends.items(), heights, _looks(len(ends)), strict=True
-    ):
+    for (name, (x, y)), height, look in zip(ends.items(), heights, series(len(ends)), strict=True):
         axis.annotate(
             inert(name, 24),
             (x, y),
@@ -71,10 +71,6 @@ def plot(axis: Axes, found: Mapping[str, Line]) -> None:
             va="center",
             arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.6},
         )
-
-
-def _looks(n: int) -> list[dict[str, Any]]:
-    return [LINES[i % len(LINES)] for i in range(n)]
 
 
 def _apart(heights: Sequence[float], least: float) -> list[float]:
@@ -88,7 +84,7 @@ def _apart(heights: Sequence[float], least: float) -> list[float]:
     placed = list(heights)
     for _ in range(100):
         moved = False
-        for low, high in zip(order, order[1:], strict=False):
+        for low, high in pairwise(order):
             lacking = least - (placed[high] - placed[low])
             if lacking > 1e-9:
                 placed[low] -= lacking / 2

@@ -9,7 +9,7 @@ from conlst.report.figures import canvas
 from conlst.report.figures.canvas import FAINT, Drawing
 from conlst.report.figures.choice import NO_GOLD, gold_codes, stages
 from conlst.report.figures.marks import MARKS
-from conlst.report.words import NONE, stage_name
+from conlst.report.words import NONE, percent, stage_name
 
 Json = dict[str, Any]
 NAME, TITLE = "reliability", "Can the confidence be believed?"
@@ -21,7 +21,6 @@ CAPTION = (
     f"than {FEWEST} texts are left out. The numbers are expected calibration errors, in points, in "
     "the order of the stages."
 )
-LINE = ("-", "--", ":")
 
 
 def draw(report: Json) -> Drawing:
@@ -38,8 +37,8 @@ def draw(report: Json) -> Drawing:
     canvas.key(
         figure,
         [
-            (stage_name(stage["name"]), Line2D([], [], linestyle=line, **look))
-            for stage, look, line in zip(shown, MARKS, LINE, strict=False)
+            (stage_name(stage["name"]), Line2D([], [], **look))
+            for stage, look in zip(shown, MARKS, strict=False)
         ],
     )
     return canvas.drawing(NAME, TITLE, CAPTION, figure)
@@ -47,12 +46,11 @@ def draw(report: Json) -> Drawing:
 
 def _fill(axis: Axes, cells: list[Json | None]) -> None:
     axis.plot([0, 100], [0, 100], color=FAINT, linestyle=(0, (4, 3)), linewidth=0.8)
-    for cell, look, line in zip(cells, MARKS, LINE, strict=False):
+    for cell, look in zip(cells, MARKS, strict=False):
         if cell is not None:
-            points = list(_points(cell["histogram"]))
-            axis.plot(*(zip(*points, strict=True) if points else ([], [])), linestyle=line, **look)
-    errors = [cell and cell["calibration_error"] for cell in cells]
-    said = " → ".join(NONE if e is None else f"{100 * e:.1f}" for e in errors)
+            points = _points(cell["histogram"])
+            axis.plot([sure for sure, _ in points], [right for _, right in points], **look)
+    said = " → ".join(NONE if c is None else percent(c["calibration_error"]) for c in cells)
     axis.text(0.03, 0.97, said, va="top", transform=axis.transAxes)
     axis.set(xlim=(0, 100), ylim=(0, 100), xticks=(0, 50, 100), yticks=(0, 50, 100))
 

@@ -7,9 +7,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from conlst.report.figures import canvas
-from conlst.report.figures.canvas import BLUE, VERMILLION, Drawing
+from conlst.report.figures.canvas import Drawing
 from conlst.report.figures.choice import NO_GOLD
-from conlst.report.figures.marks import truth
+from conlst.report.figures.marks import RIGHT, TRUTH, WRONG
 from conlst.report.words import inert, stage_name
 
 Json = dict[str, Any]
@@ -33,13 +33,12 @@ def draw(report: Json) -> Drawing:
     axes[0].set_yticks(range(len(classes)), classes)
     axes[0].invert_yaxis()
     figure.supxlabel("rows", fontsize=9)
-    wrong = {"facecolor": "none", "edgecolor": VERMILLION, "hatch": "/////"}
     canvas.key(
         figure,
         [
-            ("taken for it, rightly", Patch(facecolor=BLUE)),
-            ("taken for it, wrongly", Patch(**wrong)),
-            ("rows that are of the class", Line2D([], [], **truth())),
+            ("taken for it, rightly", Patch(**RIGHT)),
+            ("taken for it, wrongly", Patch(**WRONG)),
+            ("rows that are of the class", Line2D([], [], **TRUTH)),
         ],
     )
     return canvas.drawing(NAME, TITLE, _caption(last["name"]), figure)
@@ -57,9 +56,8 @@ def _fill(axis: Axes, cell: Json, gold: list[int]) -> None:
     right = cell["by_class"]["right"]
     wrong = [n - ok for n, ok in zip(cell["class_balance"], right, strict=True)]
     at = range(len(right))
-    axis.barh(at, right, 0.7, color=BLUE)
-    look = {"facecolor": "none", "edgecolor": VERMILLION, "hatch": "/////", "linewidth": 0.6}
-    axis.barh(at, wrong, 0.7, left=right, **look)
-    axis.plot(gold, at, **truth())
+    axis.barh(at, right, 0.7, **RIGHT)
+    axis.barh(at, wrong, 0.7, left=right, **WRONG)
+    axis.plot(gold, at, **TRUTH)
     axis.set_xlim(left=0)
     axis.grid(axis="y", visible=False)

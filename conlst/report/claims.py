@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from conlst.report.choice import stages
 from conlst.report.grid import Grid, grid
 from conlst.report.words import BANDS, NONE, percent, stage_name
 
@@ -12,22 +13,23 @@ Json = dict[str, Any]
 
 def confident(report: Json) -> Grid:
     """Whether confident rows get more, cleaner and better balanced (Table 4, § 3.3)."""
-    first, *later = report["stages"]
+    shown = stages(report)
     rows = [
-        [code, stage_name(stage["name"]), *_moved(first["pool"][code], stage["pool"][code])]
-        for stage in later
-        for code in stage["pool"]
+        [code, *_moved([stage["pool"].get(code) for stage in shown])]
+        for code in (report["adapted"] if len(shown) > 1 else [])
     ]
+    names = " → ".join(stage_name(stage["name"]) for stage in shown)
     note = (
-        "Confident: above .9. Effective classes: how many equally frequent classes would be as "
-        f"varied, at most {len(report['classes'])}. Each from the source model to the stage named."
+        f"{names}. Confident: above .9. Effective classes: how many equally frequent classes would "
+        f"be as varied, at most {len(report['classes'])}."
     )
-    header = ["language", "from source to", "confident rows", "right %", "effective classes"]
+    header = ["language", "confident rows", "right %", "effective classes"]
     return grid("Do confident labels get cleaner and more balanced?", header, rows, note)
 
 
-def _moved(before: Json, after: Json) -> list[str]:
-    return [" → ".join(shown) for shown in zip(_confident(before), _confident(after), strict=True)]
+def _moved(cells: Sequence[Json | None]) -> list[str]:
+    told = [[NONE] * 3 if cell is None else _confident(cell) for cell in cells]
+    return [" → ".join(column) for column in zip(*told, strict=True)]
 
 
 def _confident(cell: Json) -> list[str]:

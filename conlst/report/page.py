@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from conlst.report import claims, html, parts, tables
+from conlst.report.choice import stage_1
 from conlst.report.grid import Grid
 from conlst.report.words import NONE, fate, headline, percent, stage_name, withdrawn
 
@@ -78,7 +79,7 @@ def _broken(report: Json) -> list[str]:
 def _grids(report: Json) -> dict[str, Grid | list[Grid]]:
     stages, classes = report["stages"], report["classes"]
     loops = [stage for stage in stages if "selection" in stage]
-    first = next((stage for stage in stages if stage["name"] == "contrastive"), stages[0])
+    first = stage_1(report) or stages[0]
     f1 = tables.main(report, "macro_f1", "Macro-F1 (%)")
     told = [grid for stage in stages for grid in parts.translations(stage)]
     return {

@@ -5,9 +5,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from conlst.report.choice import stages
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import Drawing
-from conlst.report.figures.choice import stages
 from conlst.report.figures.marks import ALONE, MARKS, TRUTH
 from conlst.report.words import inert, stage_name
 

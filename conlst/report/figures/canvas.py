@@ -114,7 +114,9 @@ def key(figure: Figure, entries: Sequence[tuple[str, Line2D | Patch]]) -> None:
 
 def drawing(name: str, title: str, caption: str, figure: Figure) -> Drawing:
     """The figure in both formats."""
-    return Drawing(name, title, caption, _svg(figure, name, title), _png(figure))
+    svg = _svg(figure, name, title)
+    figure.set_layout_engine("none")  # it is laid out now
+    return Drawing(name, title, caption, svg, _png(figure))
 
 
 def _png(figure: Figure) -> bytes:

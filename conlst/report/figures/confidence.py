@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
+from conlst.report.choice import with_gold
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import FAINT, INK, Drawing
-from conlst.report.figures.choice import with_gold
 from conlst.report.figures.marks import RIGHT, WRONG
 from conlst.report.words import stage_name
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from conlst.report.choice import NO_GOLD, stage_1
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import Drawing
-from conlst.report.figures.choice import NO_GOLD, stage_1
 from conlst.report.figures.marks import series
 from conlst.report.words import inert
 

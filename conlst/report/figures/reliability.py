@@ -5,9 +5,9 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from conlst.report.choice import NO_GOLD, gold_codes, stages
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import FAINT, Drawing
-from conlst.report.figures.choice import NO_GOLD, gold_codes, stages
 from conlst.report.figures.marks import MARKS
 from conlst.report.words import NONE, percent, stage_name
 

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from conlst.report.choice import NO_GOLD
 from conlst.report.figures import canvas
 from conlst.report.figures.canvas import Drawing
-from conlst.report.figures.choice import NO_GOLD
 from conlst.report.figures.marks import RIGHT, TRUTH, WRONG
 from conlst.report.words import inert, stage_name
 

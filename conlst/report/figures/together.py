@@ -5,9 +5,9 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
+from conlst.report.choice import NO_GOLD, around_stage_1, with_gold
 from conlst.report.figures import canvas, confidence, curve
 from conlst.report.figures.canvas import Drawing
-from conlst.report.figures.choice import NO_GOLD, around_stage_1, with_gold
 from conlst.report.figures.marks import series
 from conlst.report.words import inert
 

@@ -1,4 +1,4 @@
-"""Which stages and languages a figure is of, and in which words it says that it is of none."""
+"""Which stages and languages are shown, and in which words it is said that there are none."""
 
 from typing import Any
 

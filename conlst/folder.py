@@ -133,11 +133,14 @@ def _remove(path: Path) -> None:
 def differences(values: Sequence[Any], path: str = "") -> dict[str, list[Any]]:
     """JSON paths at which several values are not all the same, and what each holds there.
 
+    Parts of different types differ as wholes, not parameter by parameter.
+
     Examples:
         >>> differences([{"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}])
         {'a.c': [2, 3]}
     """
-    if not all(isinstance(value, dict) for value in values):
+    objects = all(isinstance(value, dict) for value in values)
+    if not objects or len({str(value.get("type")) for value in values}) > 1:
         same = all(value == values[0] for value in values)
         return {} if same else {path.lstrip("."): list(values)}
     return {

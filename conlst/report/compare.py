@@ -93,7 +93,7 @@ def _common(tried: Sequence[Tried]) -> list[str]:
 
 
 def _refuse_other_rows(first: Tried, other: Tried) -> None:
-    for code in first.judged.keys() & other.judged.keys():
+    for code in [code for code in first.judged if code in other.judged]:
         mine, theirs = _gold_by_id(first, code), _gold_by_id(other, code)
         if mine != theirs:
             odd = [id for id in mine.keys() | theirs.keys() if mine.get(id) != theirs.get(id)]

@@ -137,5 +137,5 @@ def _svg(figure: Figure, name: str, title: str) -> str:
     text = text.replace(f"'{_FONT}'", "var(--font)")
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var({variable})")
-    head = f'<svg role="img" aria-label="{title}" viewBox'  # a title is our own, without quotes
-    return re.sub("<svg [^>]*?viewBox", head, text, count=1)
+    head = rf'<svg role="img" aria-label="{title}" \1>'  # a title is our own, without quotes
+    return re.sub(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>', head, text, count=1)

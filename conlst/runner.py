@@ -16,7 +16,7 @@ from conlst.report import Report
 from conlst.report.build import build
 from conlst.report.card import card
 from conlst.report.gold import check
-from conlst.report.markdown import markdown
+from conlst.report.publish import publish
 from conlst.shared import source_facts, trained_once
 from conlst.stages import source
 from conlst.steps import Lineage, close, prepared, step
@@ -91,7 +91,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     progress.say("reading texts")
     texts = read_texts(recipe)
     check(
-        recipe,
+        recipe.data,
         texts.source.classes,
         tests={code: rows.ids for code, rows in texts.tests.items()},
         pools={code: rows.ids for code, rows in texts.pools.items()},
@@ -223,7 +223,7 @@ def _finish(bench: Bench, *, page: bool) -> Report:
         folder.write_folder(f"model/{lineage.folder}".rstrip("/"), fill)
     report["finished"] = True
     if page:
-        folder.write_text("report.md", markdown(report))
+        publish(folder, report)
     folder.event("finished")
     folder.write_json("report.json", report)
     bench.accelerator.end_training()

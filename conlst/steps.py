@@ -15,6 +15,7 @@ from conlst.augment import Augmenter
 from conlst.bench import PRETRAINED, SOURCE, Bench
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
+from conlst.memory import peak_memory
 from conlst.outcome import Outcome, watched
 from conlst.predict import Labelled, label
 from conlst.progress import Progress
@@ -238,6 +239,7 @@ def close(
         "source_dev": accuracy,
         "tokens": outcome.tokens,
         "padding": 1 - outcome.tokens / outcome.positions if outcome.positions else 0.0,
+        "peak_memory": peak_memory(bench.accelerator.device),
         "shared": outcome.shared,
     }
     if seen and outcome.selection:

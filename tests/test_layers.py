@@ -7,7 +7,7 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside", "transfer"},
+    {"errors", "progress", "beside", "transfer", "memory"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},

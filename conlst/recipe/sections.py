@@ -132,6 +132,14 @@ class Data(Section):
             raise PydanticCustomError("classes", "classes must be two or more different names")
         return self
 
+    def languages(self) -> list[str]:
+        """Every target, in the recipe's order."""
+        return list(self.targets)
+
+    def adapted(self) -> list[str]:
+        """Targets with unlabelled rows."""
+        return [code for code, target in self.targets.items() if target.unlabelled]
+
 
 class Optimisation(Section):
     """How a stage's loss is minimised."""
@@ -243,8 +251,8 @@ class Recipe(Section):
 
     def languages(self) -> list[str]:
         """Every target, in the recipe's order."""
-        return list(self.data.targets)
+        return self.data.languages()
 
     def adapted(self) -> list[str]:
         """Targets with unlabelled rows."""
-        return [code for code, target in self.data.targets.items() if target.unlabelled]
+        return self.data.adapted()

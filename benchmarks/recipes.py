@@ -77,16 +77,17 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     file = file if file.is_file() else PACKAGED / "settings" / f"{name}.json"
     if not file.is_file():
         raise BadInput(f"no setting {name!r}; {allowed(name, names())}")
-    text = file.read_text(encoding="utf-8")
+    raw = json.loads(file.read_text(encoding="utf-8"))
+    text = json.dumps(extended(anchored(raw, file.parent), file.parent, ()))
     if "{bed}" in text and bed is None:
         raise BadInput(
             f"setting {name!r}: its data may not be shipped; name the folder that holds them by "
             "--bed FOLDER, or in CONLST_BED"
         )
     bed = bed.resolve() if bed else None
-    raw = json.loads(text.replace("{bed}", bed.as_posix()) if bed else text)
+    here = f"{SETTINGS.as_posix()}/{{bed}}"  # a setting's paths are taken from its own folder
+    merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
     budget = SETTINGS / f"{name}.budget.json"
-    merged = extended(anchored(raw, file.parent), file.parent, ())
     return Setting(name, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed)
 
 

@@ -151,6 +151,17 @@ def test_nothing_unfinished_is_left_behind(done):
     assert left == []
 
 
+def test_the_page_and_its_figures_lie_in_the_folder(done):
+    report, _ = done
+    page = report.page.read_text()
+    assert page.count("<svg") == 6
+    assert "was adapted to 2 languages (fr, sw)" in page
+    assert len(list((report.folder / "figures").glob("*.png"))) == 6
+    table = pq.read_table(report.folder / "changes.parquet").to_pylist()
+    assert len(table) == sum(cell["changed"] for cell in report.data["changes"].values())
+    assert report.data["stages"][-1]["records"]["all"]["peak_memory"] > 2**26
+
+
 def test_events_are_json_lines(done):
     lines = (done[0].folder / "events.jsonl").read_text().splitlines()
     kinds = [json.loads(line)["event"] for line in lines]
@@ -352,7 +363,7 @@ def test_the_command_goes_the_whole_way(recipe, tmp_path, files):
     ran = command("run", "recipe.json", "--set", "seed=21")
     assert ran.returncode == 0, ran.stderr
     assert "self-training 1" in ran.stdout
-    assert "runs/tiny/report.md" in ran.stdout.replace("\n", "")
+    assert "runs/tiny/report.html" in ran.stdout.replace("\n", "")
     assert all(line.startswith("warning: ") for line in ran.stderr.splitlines()), ran.stderr
     report = json.loads((tmp_path / "runs/tiny/report.json").read_text())
     assert report["seed"] == 21
@@ -405,8 +416,8 @@ class TestStopping:
         recipe["contrastive"] = None
         recipe["self_training"] |= {"iterations": 4, "stop": {"type": "entropy", **criterion}}
         cls = type(conlst.recipe.load(recipe).self_training.stop)
-        found = iter(values)
-        monkeypatch.setattr(cls, "__call__", lambda self, pool, **more: next(found))
+        found = iter(values)  # the report asks too, when the run is over
+        monkeypatch.setattr(cls, "__call__", lambda self, pool, **more: next(found, math.nan))
         return conlst.run(recipe, out=out)
 
     def test_a_worse_iteration_is_rolled_back_and_no_result(self, recipe, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Several runs side by side: the models they hand out, on the same test rows."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,20 +48,31 @@ def compare(folders: Sequence[Path]) -> tuple[Json, list[Json]]:
     tried = [_tried(*named) for named in zip(letters, folders, strict=False)]
     common = _common(tried)
     draws = _draws(tried, common)
-    recipes = [{k: v for k, v in one.run.raw.items() if k not in UNTOLD} for one in tried]
     reports = [build(one.run.path) for one in tried]
     compared = {
         "runs": [_told(one, report) for one, report in zip(tried, reports, strict=True)],
         "languages": list(dict.fromkeys(code for one in tried for code in one.judged)),
         "over": common,
         "differences": _differences(tried, common, draws),
-        "recipe": differences(recipes),
+        "recipe": differences([_recipe(one.run) for one in tried]),
     }
     return dict(finite(compared)), reports
 
 
 UNTOLD = ("name", "description")
 """Of a recipe: what no run depends on."""
+
+
+def _recipe(run: RunFiles) -> Json:
+    """A recipe whose files are told by name and content, wherever they lie."""
+    recipe = {k: copy.deepcopy(v) for k, v in run.raw.items() if k not in UNTOLD}
+    source, targets = recipe["data"]["source"], recipe["data"]["targets"]
+    for name, sha in run.data.get("hashes", {}).items():
+        owner, _, kind = name.partition(".")
+        file = (source if owner == "source" else targets.get(owner, {})).get(kind)
+        if file and file["path"]:
+            file["path"] = f"{Path(file['path']).name} (SHA-256 {sha[:12]})"
+    return recipe
 
 
 def _tried(letter: str, folder: Path) -> Tried:
@@ -116,13 +128,12 @@ def _draws(tried: Sequence[Tried], common: Sequence[str]) -> dict[tuple[int, str
     draw.
     """
     first, *others = tried
-    codes = {
+    cells = [
         (at, code)
         for at, other in enumerate(others, start=1)
         for code in other.judged
         if code in first.judged
-    }
-    cells = sorted(codes)
+    ]
     units = pc.unique(pa.concat_arrays([rows.ids for rows in first.judged.values()])).sort()
 
     def right(one: Tried, code: str) -> Tensor:

@@ -31,9 +31,11 @@ def headline(compared: Json) -> str:
     said += [f"Better than {first['label']}: {', '.join(better)}."] if better else []
     said += [f"Worse than {first['label']}: {', '.join(worse)}."] if worse else []
     if len(better) + len(worse) < len(others):
+        apart = {*better, *worse}
+        same = [run["label"] for run in others if run["label"] not in apart]
         said.append(
-            f"{'The others do' if better or worse else 'They do'} not differ from it by more than "
-            "the choice of test rows may make (p above .05)."
+            f"Not told apart from {first['label']} by these test rows (p above .05): "
+            f"{', '.join(same)}."
         )
     return " ".join(said)
 

@@ -96,7 +96,7 @@ def _pool(run: RunFiles, code: str, view: PoolView) -> Pool:
     N, probs = len(view.ids), view.probs_NC.float()
     return Pool(
         classes=tuple(run.classes),
-        ids=[str(row) for row in range(N)],
+        ids=[""] * N,  # no criterion asks who they are
         languages=(code,),
         language=torch.zeros(N, dtype=torch.long),
         group=torch.arange(N),

@@ -51,11 +51,9 @@ Views = Mapping[str, PoolView]
 """What one stage made of the pool, by language."""
 
 
-def views_of(
-    run: RunFiles, truth: Mapping[str, gold.GoldTable], languages: Sequence[str] | None = None
-) -> list[dict[str, PoolView]]:
+def views_of(run: RunFiles, truth: Mapping[str, gold.GoldTable]) -> list[dict[str, PoolView]]:
     """Per stage, what it made of the pools of the languages it has a model for."""
-    codes = run.recipe.data.adapted() if languages is None else languages
+    codes = run.recipe.data.adapted()
     tables = [run.tables("pseudo_labels", stage, codes) for stage in run.stages]
     return [
         {code: _view(rows, truth.get(code), run.classes) for code, rows in by_language.items()}

@@ -5,22 +5,10 @@ import shutil
 import subprocess
 import sys
 
-import pytest
 from click.testing import CliRunner
 
 from conlst import cli
-from conlst.report import publish
 from conlst.report.build import build
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Figures are drawn elsewhere in these tests; here they would only take time."""
-    from conlst.report.figures.canvas import Drawing
-
-    names = ("change", "confidence", "curve", "balance", "selection", "reliability")
-    empty = {name: Drawing(name, "Title", "Caption") for name in names}
-    monkeypatch.setattr(publish.figures, "every", lambda report: empty)
 
 
 def command(*args):
@@ -49,7 +37,6 @@ def test_it_comes_back_the_same_with_parts_that_are_nowhere_to_be_found(bed):
     assert "<svg" in (run / "report.html").read_text()
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_is_not_finished_is_reported_as_far_as_it_went_and_stays_so(bed):
     run = bed().write()
     shutil.rmtree(run / "checkpoints/self_training-2")
@@ -60,7 +47,6 @@ def test_a_run_that_is_not_finished_is_reported_as_far_as_it_went_and_stays_so(b
     assert json.loads((run / "report.json").read_text())["finished"] is False
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_stages_without_the_exported_model_make_no_finished_run(bed):
     run = bed().write()
     assert build(run)["finished"]

@@ -11,7 +11,6 @@ from conlst.folder import RunFolder
 from conlst.report import Report, figures
 from conlst.report.build import build
 from conlst.report.changes import changed_rows
-from conlst.report.figures.canvas import Drawing
 from conlst.report.page import SHOWN, page
 from conlst.report.publish import publish
 
@@ -64,14 +63,6 @@ def made(run):
     return page(report, figures.every(report), changed_rows(run, report))
 
 
-def undrawn(run):
-    """The page with the places of its figures empty: drawing takes longer than all the rest."""
-    report = build(run)
-    names = ("change", "confidence", "curve", "balance", "selection", "reliability")
-    empty = {name: Drawing(name, "Title", "Caption") for name in names}
-    return page(report, empty, changed_rows(run, report))
-
-
 def assert_inert(text):
     read = Read(text)
     assert read.open == []
@@ -89,6 +80,7 @@ def assert_inert(text):
     return read
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("adapt", ["joint", "per_language"])
 def test_the_page_tells_everything_and_needs_nothing(bed, adapt):
     run = bed(adapt=adapt, warnings=["mind this"]).write()
@@ -112,6 +104,7 @@ def test_the_page_tells_everything_and_needs_nothing(bed, adapt):
     assert f"{100 * report['stages'][0]['languages']['sw']['accuracy']:.1f}" in said
 
 
+@pytest.mark.drawn
 def test_hostile_text_is_shown_and_does_nothing(bed):
     run = bed(
         text=HOSTILE.replace("{", "{{").replace("}", "}}") + " {id}",
@@ -128,7 +121,7 @@ def test_hostile_text_is_shown_and_does_nothing(bed):
 
 
 def test_the_policy_lets_only_the_own_script_run(bed):
-    read = Read(undrawn(bed().write()))
+    read = Read(made(bed().write()))
     policy = next(v for tag, name, v in read.attributes if tag == "meta" and "default-src" in v)
     (script,) = read.scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -137,6 +130,7 @@ def test_the_policy_lets_only_the_own_script_run(bed):
     assert "innerHTML" not in script
 
 
+@pytest.mark.drawn
 def test_missing_gold_leaves_figures_out_and_says_why(bed):
     read = assert_inert(made(bed(pool_gold=False).write()))
     said = " ".join(read.words)
@@ -144,6 +138,7 @@ def test_missing_gold_leaves_figures_out_and_says_why(bed):
     assert read.tags.count("svg") == 2  # change of accuracy and class balance need none
 
 
+@pytest.mark.drawn
 def test_a_run_that_adapts_nothing_has_a_page(bed):
     read = assert_inert(made(bed(stages=["source"]).write()))
     said = " ".join(read.words)
@@ -156,17 +151,18 @@ def test_rows_in_the_page_are_capped_and_the_total_is_said(bed):
     report = build(run)
     total = report["changes"]["fr"]["changed"]
     assert total > SHOWN
-    text = undrawn(run)
+    text = made(run)
     assert f"{total} of 900 labels changed; the {SHOWN} surest are shown" in text
     assert text.count('<bdi dir="auto">text pool') == 2 * SHOWN
 
 
 def test_what_a_collapse_leaves_is_marked(bed):
-    text = undrawn(bed(collapse={"self_training-1": ["one class took all"]}).write())
+    text = made(bed(collapse={"self_training-1": ["one class took all"]}).write())
     assert '<p class="warning">self-training 1, fr: collapsed. one class took all</p>' in text
     assert "<s>" in text
 
 
+@pytest.mark.drawn
 def test_publishing_writes_what_the_page_names(bed):
     run = bed().write()
     report = build(run)

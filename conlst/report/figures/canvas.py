@@ -1,7 +1,7 @@
 """What all figures share: panels, colours that colour-blind readers can tell apart, two formats.
 
-The palette is Okabe & Ito's. In the page a figure takes the page's own colours, so
-that it turns dark with it.
+The palette is Okabe & Ito's. In the page a figure takes the page's own colours, so that it turns
+dark with it.
 """
 
 import io

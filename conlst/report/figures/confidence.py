@@ -50,12 +50,18 @@ def caption(after: str) -> str:
     )
 
 
-def drawn(found: Sequence[Panel], text: str, columns: int = canvas.COLUMNS) -> Drawing:
-    """Those panels, in rows of so many."""
+def drawn(found: Sequence[Panel], text: str, columns: int = 0) -> Drawing:
+    """Those panels; in rows of so many, to be compared along each, or of as many as fit."""
+    heights = [max(*one.before["n"], *one.after["n"], 1) * 1.35 for one in found]
+    if columns:
+        rows = [heights[i : i + columns] for i in range(0, len(heights), columns)]
+        heights = [max(row) for row in rows for _ in row]
+    columns = columns or canvas.COLUMNS
     figure, axes = canvas.panels([one.name for one in found], 1.9, columns, sharex=True)
     first = min(map(_first_bin, found))
     for place, (axis, one) in enumerate(zip(axes, found, strict=True)):
-        _fill(axis, one, first)
+        _fill(axis, one)
+        axis.set(ylim=(-heights[place], heights[place]), xlim=(first, 1))
         if place % columns == 0:
             axis.set_ylabel("rows")
     figure.supxlabel("confidence (largest probability)", fontsize=9)
@@ -74,7 +80,7 @@ def _first_bin(one: Panel) -> float:
     return min(filled, default=0.0)
 
 
-def _fill(axis: Axes, one: Panel, first: float) -> None:
+def _fill(axis: Axes, one: Panel) -> None:
     for sign, histogram in ((1, one.after), (-1, one.before)):
         edges = histogram["edges"]
         width = (edges[1] - edges[0]) * 0.88
@@ -83,8 +89,6 @@ def _fill(axis: Axes, one: Panel, first: float) -> None:
         noisy = [sign * n for n in histogram["noisy"]]
         axis.bar(left, clean, width, align="edge", **RIGHT)
         axis.bar(left, noisy, width, bottom=clean, align="edge", **WRONG)
-    most = max(*one.before["n"], *one.after["n"], 1) * 1.35
-    axis.set(ylim=(-most, most), xlim=(first, 1))
     axis.axhline(0, color=INK, linewidth=0.8)
     axis.grid(axis="x", visible=False)
     axis.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")

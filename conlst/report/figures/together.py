@@ -29,8 +29,8 @@ def confidences(labels: Sequence[str], reports: Sequence[Json]) -> Drawing:
     ]
     text = confidence.caption(around_stage_1(reports[0])[1]["name"])
     text += (
-        " Side by side, of each run: contrastive negative learning should leave fewer sure and "
-        "wrong rows than negative learning by cross-entropy, which has few classes to learn from."
+        " Each column is a run. The paper claims that contrastive negative learning leaves fewer "
+        "sure and wrong rows than negative learning by cross-entropy."
     )
     return confidence.drawn(found, text, min(len(reports), SIDE_BY_SIDE))
 

@@ -369,7 +369,11 @@ def test_the_command_goes_the_whole_way(recipe, tmp_path, files):
     assert report["seed"] == 21
 
     again = command("run", "recipe.json", "--set", "seed=21")
-    assert again.stdout == ran.stdout
+    table, _, rest = ran.stdout.partition("warning: ")
+    assert again.stdout.startswith(table)
+    while_waiting, at_the_end = ran.stderr.count("warning: "), rest.count("warning: ") + bool(rest)
+    assert while_waiting  # each is told once
+    assert again.stdout.count("warning: ") == while_waiting + at_the_end
 
     other = command("run", "recipe.json")
     assert other.returncode == 2
@@ -484,7 +488,11 @@ def test_what_a_selector_needs_beyond_the_pool_is_there(recipe, tmp_path):
             {"augment": {"type": "mixup", "where": 9}},
             r"\(mixup\): .* 9; .* 2",
         ),
-        ("source", {"loss": {"type": "attention_pull"}}, r"source.loss .* found layer 5; .* 1"),
+        (
+            "source",
+            {"loss": {"type": "attention_pull"}, "augment": {"type": "masking"}},
+            r"source.loss .* found layer 5; .* 1",
+        ),
     ],
 )
 def test_a_layer_that_the_encoder_has_not_is_told_before_anything_runs(

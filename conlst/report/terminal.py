@@ -33,7 +33,9 @@ def table(report: Json, told: Sequence[str] = ()) -> RenderableType:
     if main.note:
         shown.append(Text(inert(main.note, 2000), "dim"))
     shown += _changes(report)
-    return Group(*shown, *_warnings([line for line in report["warnings"] if line not in told]))
+    # Some are told with their stage, and some before it is closed.
+    new = [line for line in report["warnings"] if not {line, line.partition(": ")[2]} & set(told)]
+    return Group(*shown, *_warnings(new))
 
 
 def prepared(path: str, told: Json) -> RenderableType:

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def _neighbour(name: str) -> Path | None:
         return None
     place = folder.joinpath(*name.split("."))
     for file in (place.with_suffix(".py"), place / "__init__.py"):
-        if file.is_file():
+        if os.path.isfile(file):
             return file.resolve()
     return None
 

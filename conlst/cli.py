@@ -44,13 +44,17 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BadInput as error:
-            raise Refused(inert(str(error))) from None
+            raise Refused("\n".join(map(_cut, inert(str(error)).split("\n")))) from None
         except (KeyboardInterrupt, click.Abort):
             raise Stopped("Stopped.") from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which one meets them, not by name."""
         return list(self.commands)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."
 
 
 def by_language(
@@ -74,6 +78,8 @@ BY_LANGUAGE: dict[str, Any] = {
     "metavar": "LANGUAGE=FILE",
     "callback": by_language,
 }
+LONGEST = 1000
+"""Characters of a line of a message, which may quote a name of any length."""
 RECIPE = click.argument("recipe")
 EDITS = click.option(
     "--set",

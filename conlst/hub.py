@@ -1,6 +1,6 @@
 """The hub, where a recipe names it: nothing else in conlst speaks to a network."""
 
-from pathlib import Path
+import os
 
 CONFIG = "config.json"
 """What every model has, and is fetched first."""
@@ -20,7 +20,7 @@ def out_of_reach(model: str, revision: str | None = None) -> str | None:
         model: hub name or folder.
         revision: branch, tag or commit.
     """
-    if model.startswith((".", "/")) or Path(model).is_dir() or not offline():
+    if model.startswith((".", "/")) or os.path.isdir(model) or not offline():
         return None
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError

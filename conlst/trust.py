@@ -5,6 +5,7 @@ Weights are read as safetensors in any case. The rest is refused unless the reci
 """
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ def refuse_unsafe(name: str, *, trusted: bool = False) -> None:
             code, or a link or path that leaves it.
     """
     folder = Path(name)
-    if not (name.startswith((".", "/")) or folder.is_dir()):
+    if not (name.startswith((".", "/")) or os.path.isdir(folder)):
         return
-    if not (folder / "config.json").is_file():
+    if not os.path.isfile(folder / "config.json"):
         raise BadInput(f"model {name!r}: no such folder, or no config.json in it")
     if not list(folder.glob("*.safetensors")):
         held = sorted(p.name for p in folder.glob("*.bin")) or ["no weights"]
@@ -54,7 +55,8 @@ def _suspect(folder: Path) -> Iterator[str]:
         if code := held.get("auto_map"):
             yield f"found code of its own (auto_map in {file.name}: {str(code)[:100]})"
         for key, path in _paths(file, held):
-            if not (folder / path).resolve().is_relative_to(home) and (folder / path).exists():
+            there = folder / path
+            if os.path.exists(there) and not there.resolve().is_relative_to(home):
                 yield f"found a path that leaves the folder ({key} in {file.name}: {path[:100]!r})"
     if (folder / "adapter_config.json").exists():
         yield "found adapter_config.json: an adapter, whose weights belong to a model elsewhere"

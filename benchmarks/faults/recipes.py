@@ -28,7 +28,7 @@ METHODS = ("methods/conlst", "methods/conlst-joint", "methods/uda", "methods/clt
 NO_WORDS_OF_OURS = re.compile("Traceback|Input should|validation error|pydantic")
 FAULT = re.compile(r"  \S.*: .")
 """A fault has a line of its own: its place, then what is wrong there."""
-MOST = 20_000
+MOST = 50_000
 """Characters of a message."""
 
 

@@ -65,7 +65,7 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 def _missing(path: Path) -> str:
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         return f"there is no folder {str(path.parent)!r}"
     near = get_close_matches(path.name, sorted(os.listdir(path.parent)), n=3)
     beside = ", ".join(near) or "nothing of a similar name"

@@ -50,13 +50,13 @@ def open_file(path: Path, format: str | None, place: str) -> Source:
 
 def refuse_missing_file(path: Path, place: str) -> None:
     """Say which folder or file is not there, and what of a similar name is."""
-    if path.is_file():
+    if os.path.isfile(path):  # unlike Path, it takes a name of any length
         return
-    if path.is_dir():
+    if os.path.isdir(path):
         inside = sorted(other.name for other in path.iterdir() if other.is_file())[:5]
         held = ", ".join(inside) or "no file"
         raise BadInput(f"{place}: {str(path)!r} is a folder; allowed: a file; it holds {held}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise BadInput(f"{place}: there is no folder {str(path.parent)!r}")
     beside = sorted(other.name for other in path.parent.iterdir() if other.is_file())
     near = ", ".join(get_close_matches(path.name, beside, n=3)) or "nothing of a similar name"

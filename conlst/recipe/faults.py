@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from conlst.errors import allowed, nearest
+from conlst.recipe.plain import shown
 from conlst.recipe.sections import Recipe
 from conlst.recipe.wording import in_words
 from conlst.registry import Registry
@@ -39,7 +40,7 @@ def _line(raw: Any, fault: Any) -> str:
 
 
 def _dotted(loc: Loc) -> str:
-    return "".join(f"[{k}]" if isinstance(k, int) else f".{k[:60]}" for k in loc).lstrip(".")
+    return "".join(f"[{k}]" if isinstance(k, int) else f".{shown(k)}" for k in loc).lstrip(".")
 
 
 def _cut(found: object) -> str:

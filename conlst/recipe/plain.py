@@ -24,7 +24,7 @@ def refuse_unplain(value: Any) -> None:
         if fault := _fault(node, depth):
             raise BadInput(f"{path.lstrip('.') or 'recipe'}: {fault}")
         if isinstance(node, Mapping):
-            waiting += [(f"{path}.{_shown(key)}", item, depth + 1) for key, item in node.items()]
+            waiting += [(f"{path}.{shown(key)}", item, depth + 1) for key, item in node.items()]
         elif isinstance(node, list | tuple):
             waiting += [(f"{path}[{n}]", item, depth + 1) for n, item in enumerate(node)]
 
@@ -47,13 +47,15 @@ def _fault(node: Any, depth: int) -> str | None:
 
 def _unwritable(text: str) -> str | None:
     if "\0" in text:
-        return f"found {_shown(text)!r}, which holds a zero byte; allowed: text"
+        return f"found {text[:60]!r}, which holds a zero byte; allowed: text"
     try:
         text.encode()
     except UnicodeEncodeError:
-        return f"found {_shown(text)!r}, which holds half of a character; allowed: text"
+        return f"found {text[:60]!r}, which holds half of a character; allowed: text"
     return None
 
 
-def _shown(text: object) -> str:
-    return str(text)[:60]
+def shown(key: object) -> str:
+    """A key as part of a path: on one line, and not too long."""
+    text = str(key)[:60]
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 
 from benchmarks.faults.recipes import Attempt, attempts, judged, measure
+from conlst.cli import main
 from conlst.errors import BadInput
 from conlst.recipe import load
 
@@ -96,6 +98,9 @@ class TestFoundAndAllowed:
     def test_each_kind_of_fault(self, change, line):
         refused(change, f"{line}")
 
+    def test_a_key_that_breaks_the_line_is_told_on_one(self):
+        refused({"model": {"name": "a", "b\nc\x85d": 1}}, "\n  model.b\\nc\\x85d: no such field")
+
     def test_one_fault_is_told_once_however_many_forms_were_tried(self):
         refused({"contrastive": {"negatives": {"type": "uniform", "languages": 3}}}, "1 fault(s)")
 
@@ -150,6 +155,16 @@ class TestPlain:
             load("quickstart", ["description=" + "[" * 100_000])
         with pytest.raises(BadInput, match="allowed: 64 levels"):
             load("quickstart", ["description=" + json.dumps(nested(100))])
+
+    @pytest.mark.parametrize("length", [300, 5000])
+    @pytest.mark.parametrize("field", ["model.name", "source.checkpoint", "data.source.train.path"])
+    def test_a_name_longer_than_that_of_any_file(self, field, length):
+        done = CliRunner().invoke(
+            main, ["validate", "quickstart", "--set", f"{field}=./{'x' * length}"]
+        )
+        assert done.exit_code == 2
+        assert f"  {field.removesuffix('.path')}: " in done.stderr
+        assert max(map(len, done.stderr.splitlines())) <= 1000
 
     def test_recipes_that_extend_one_another_without_end(self, tmp_path):
         for n in range(100):

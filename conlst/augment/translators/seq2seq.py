@@ -1,6 +1,7 @@
 """How the neural translators load, batch and decode; each of them says only how it is addressed."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -60,7 +61,7 @@ class Seq2Seq(Translator):
         if self.module and not find_spec(self.module):
             return f"{self.module} is not installed: pip install {self.module}"
         place = self.place(source, target)
-        if place.startswith((".", "/")) and not Path(place).is_dir():
+        if place.startswith((".", "/")) and not os.path.isdir(place):
             return f"there is no folder {place}"
         return out_of_reach(place, self.revision)
 
@@ -74,7 +75,7 @@ class Seq2Seq(Translator):
 
 def _stamp(model: str) -> str:
     """Tells that somebody put other weights into a local folder."""
-    files = sorted(Path(model).glob("*")) if Path(model).is_dir() else []
+    files = sorted(Path(model).glob("*")) if os.path.isdir(model) else []
     return "".join(f" {f.name} {f.stat().st_size} {f.stat().st_mtime_ns}" for f in files)
 
 

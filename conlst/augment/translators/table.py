@@ -1,6 +1,7 @@
 """Translator: a file of translations that were made elsewhere."""
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -59,7 +60,7 @@ class Table(Translator):
 
     def obstacle(self, source: str, target: str) -> str | None:
         """That the file is not there."""
-        return None if Path(self.path).is_file() else f"there is no file {self.path}"
+        return None if os.path.isfile(self.path) else f"there is no file {self.path}"
 
     @contextmanager
     def opened(self) -> Iterator[Translate]:
@@ -80,7 +81,7 @@ class Table(Translator):
 
 def _stamp(path: str) -> str:
     """Tells that somebody changed the file; "" if there is none."""
-    stat = Path(path).stat() if Path(path).is_file() else None
+    stat = Path(path).stat() if os.path.isfile(path) else None
     return f"{stat.st_size} {stat.st_mtime_ns}" if stat else ""
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conlst.cli import main
@@ -41,11 +42,11 @@ class Attempt:
     edits: tuple[str, ...]
 
 
-def measure(count: int, seed_: int) -> dict[str, Any]:
+def measure(count: int, seed: int) -> dict[str, Any]:
     """Try `count` recipes; tell what came of them, and of the first unclean ones the reason."""
     outcomes, reasons = Counter[str](), list[str]()
 
-    @seed(seed_)
+    @hypothesis.seed(seed)
     @settings(
         max_examples=count, database=None, deadline=None, suppress_health_check=list(HealthCheck)
     )

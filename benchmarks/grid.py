@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from benchmarks.cells import Cell
 from benchmarks.crew import Worker
 from benchmarks.live import View, done_stages
-from benchmarks.study import Cell
 
 POLL = 0.5
 """Seconds between two looks at the cells that run."""

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.study import Cell
+from benchmarks.cells import Cell
 from conlst.progress import inert
 
 WAITING = "."

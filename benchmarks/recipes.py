@@ -4,10 +4,12 @@ A setting is a recipe's model, data and numbers of epochs; a system is a method 
 from it. Between the two stands the setting's budget: what every method gets here, whichever it is.
 
     settings/NAME.json          a recipe, if the package has none of that name; {bed} is --bed
-    settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}}}
+    settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}},
+                                "translate": values}
 
 A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type
-in the stage. What a system says of itself is said last.
+in the stage; `translate` goes where a method translates texts. What a system says of itself is said
+last.
 """
 
 import json
@@ -17,11 +19,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks import HERE
+from benchmarks import HERE, PACKAGED
 from conlst import recipe as recipes
 from conlst.augment import augmenters
 from conlst.errors import BadInput, allowed
-from conlst.recipe.files import PACKAGED, anchored, expanded, extended, merged_over
+from conlst.recipe.files import anchored, expanded, extended, merged_over
 
 Json = dict[str, Any]
 SETTINGS = HERE / "settings"
@@ -68,15 +70,12 @@ def names() -> list[str]:
 
 
 def setting(name: str, bed: Path | None = None) -> Setting:
-    """A setting by its name.
+    """A setting by its name, or by the path of its recipe.
 
     Raises:
         BadInput: there is none, or it needs to be told where its data lie.
     """
-    file = SETTINGS / f"{name}.json"
-    file = file if file.is_file() else PACKAGED / "settings" / f"{name}.json"
-    if not file.is_file():
-        raise BadInput(f"no setting {name!r}; {allowed(name, names())}")
+    file = _file(name)
     raw = json.loads(file.read_text(encoding="utf-8"))
     text = json.dumps(extended(anchored(raw, file.parent), file.parent, ()))
     if "{bed}" in text and bed is None:
@@ -85,10 +84,22 @@ def setting(name: str, bed: Path | None = None) -> Setting:
             "--bed FOLDER, or in CONLST_BED"
         )
     bed = bed.resolve() if bed else None
-    here = f"{SETTINGS.as_posix()}/{{bed}}"  # a setting's paths are taken from its own folder
+    here = f"{file.parent.as_posix()}/{{bed}}"  # a recipe's paths are taken from its own folder
     merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
-    budget = SETTINGS / f"{name}.budget.json"
-    return Setting(name, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed)
+    beside = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
+    budget = beside / f"{file.stem}.budget.json"
+    return Setting(
+        file.stem, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed
+    )
+
+
+def _file(name: str) -> Path:
+    if name.endswith(".json") and Path(name).is_file():
+        return Path(name).resolve()
+    for folder in (SETTINGS, PACKAGED / "settings"):
+        if (folder / f"{name}.json").is_file():
+            return folder / f"{name}.json"
+    raise BadInput(f"no setting {name!r}; {allowed(name, names())}, or the path of a recipe")
 
 
 def resolved(place: Setting, system: Json) -> Json:
@@ -103,6 +114,9 @@ def resolved(place: Setting, system: Json) -> Json:
     for stage, values in place.budget.get("stages", {}).items():
         if base.get(stage, {}) is not None:  # a stage that a method has not stays away
             base = merged_over(base, {stage: values})
+    if base["data"].get("translate"):
+        translate = {"translate": place.budget.get("translate", {})}
+        base = merged_over(base, {"data": translate})
     parts = place.budget.get("parts", {})
     raw = _written_out(_with_values(base, parts, own_first=False))
     raw = _with_values(raw, parts, own_first=False)  # parts that a recipe need not name

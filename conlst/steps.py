@@ -58,7 +58,7 @@ class Seen:
 def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> dict[str, Any]:
     """Run one stage of a lineage, and return its record."""
     if name == "contrastive":
-        facts = contrastive_facts(bench, lineage.adapted, lineage.folder)
+        facts = contrastive_facts(bench, target, lineage.folder)
         outcome = trained_once(bench, facts, lambda: _contrastive(bench, lineage, target, before))
         return close(bench, lineage, name, outcome)
     outcome, pool = _self_training(bench, lineage, target, name, before)

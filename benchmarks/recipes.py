@@ -87,9 +87,8 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     beside = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
     budget = beside / f"{file.stem}.budget.json"
     merged = extended(anchored(raw, file.parent), file.parent, ())
-    return Setting(
-        file.stem, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed
-    )
+    given = json.loads(budget.read_text(encoding="utf-8")) if budget.is_file() else {}
+    return Setting(file.stem, merged, given, bed)
 
 
 def _file(name: str) -> Path:

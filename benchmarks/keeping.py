@@ -34,7 +34,7 @@ def path(root: Path, cell: Cell) -> Path:
 def of_run(cell: Cell, report: Report, measured: Json) -> Json:
     """What a finished run says, with what it cost."""
     told, run = report.data, open_run(report.folder)
-    tests = gold.of_tests(run.recipe, run.classes)
+    tests = gold.of_tests(run.recipe.data, run.classes)
     right = [_right(run, stage, tests) for stage in run.stages]
     return {
         "cell": {"setting": cell.setting.name, "system": cell.system, "language": cell.language},

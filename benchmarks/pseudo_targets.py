@@ -34,12 +34,15 @@ def languages(bed: Path) -> Mapping[str, Put]:
 
 
 def make(bed: Path, out: Path) -> Path:
-    """Write pool.<language>.tsv and test.<language>.tsv, halves of the held-out rows by premise.
+    """A bed of its own: English NLI text, and pool.<language>.tsv and test.<language>.tsv.
 
-    Both have their labels: the recipe's `unlabelled` file is read without that column.
+    They are halves of the held-out rows by premise. Both have their labels: a recipe's `unlabelled`
+    file is read without that column.
     """
     folder = out / "pseudo-targets"
     folder.mkdir(parents=True, exist_ok=True)
+    if not (out / "nli").exists():
+        (out / "nli").symlink_to((bed / "nli").resolve())
     rows, labels = _held_out(bed)
     halves = {
         half: [i for i, text in enumerate(rows.texts) if _half(text) == half]
@@ -51,7 +54,7 @@ def make(bed: Path, out: Path) -> Path:
         there = put(rows)
         for half, kept in halves.items():
             _write(folder / f"{half}.{language}.tsv", there.take(kept), [labels[i] for i in kept])
-    return folder
+    return out
 
 
 def _translated(rows: Rows) -> Rows:

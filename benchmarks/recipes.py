@@ -76,17 +76,18 @@ def setting(name: str, bed: Path | None = None) -> Setting:
         BadInput: there is none, or it needs to be told where its data lie.
     """
     file = _file(name)
-    text = file.read_text(encoding="utf-8")
+    raw = json.loads(file.read_text(encoding="utf-8"))
+    text = json.dumps(extended(anchored(raw, file.parent), file.parent, ()))
     if "{bed}" in text and bed is None:
         raise BadInput(
             f"setting {name!r}: its data may not be shipped; name the folder that holds them by "
             "--bed FOLDER, or in CONLST_BED"
         )
     bed = bed.resolve() if bed else None
-    raw = json.loads(text.replace("{bed}", bed.as_posix()) if bed else text)
+    here = f"{file.parent.as_posix()}/{{bed}}"  # a recipe's paths are taken from its own folder
+    merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
     beside = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
     budget = beside / f"{file.stem}.budget.json"
-    merged = extended(anchored(raw, file.parent), file.parent, ())
     given = json.loads(budget.read_text(encoding="utf-8")) if budget.is_file() else {}
     return Setting(file.stem, merged, given, bed)
 

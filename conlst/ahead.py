@@ -1,4 +1,4 @@
-"""What augmenters can do before a run: `conlst augment` makes all translations a recipe needs."""
+"""What can be done before a run: `conlst augment` makes all translations a recipe needs."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +10,7 @@ from conlst.errors import BadInput
 from conlst.progress import Progress
 from conlst.recipe import Recipe
 from conlst.texts import Texts, read_texts
+from conlst.translated import translated
 
 
 def augment(
@@ -18,7 +19,7 @@ def augment(
     edits: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Let every augmenter of a recipe prepare its texts; a run of the recipe then finds them.
+    """Make what a recipe translates, and let every augmenter prepare; a run then finds it all.
 
     Args:
         recipe: a path, the name of a packaged recipe, a dict, or a checked `Recipe`.
@@ -26,21 +27,24 @@ def augment(
         progress: where bars and messages go; nowhere by default.
 
     Returns:
-        What each augmenter tells of it, by its JSON path; augmenters with nothing to prepare are
-        left out. What is made is kept as it comes, so a command that was stopped goes on.
+        What is told of it, by JSON path: `data.translate`, and each augmenter's; those with nothing
+        to prepare are left out. What is made is kept as it comes, so a command that was stopped
+        goes on.
 
     Raises:
-        BadInput: the recipe or a file cannot be used, or the recipe has no augmenter at all.
+        BadInput: the recipe or a file cannot be used, or the recipe translates nothing and has no
+            augmenter at all.
     """
     checked, progress = recipes.load(recipe, edits), progress or Progress()
     places = list(recipes.augmented(checked))
-    if not places:
+    if not places and not checked.data.translate:
         raise BadInput(
-            f"{checked.name}: no augmenter in source.augment or self_training.augment, so there is "
-            "nothing to prepare"
+            f"{checked.name}: no augmenter in source.augment or self_training.augment, and no "
+            "data.translate, so there is nothing to prepare"
         )
-    texts = read_texts(checked)
-    told = {
+    texts, made = translated(checked, read_texts(checked), progress)
+    told = {"data.translate": made}
+    told |= {
         path: dict(augmenter.prepare(_rows(checked, texts, path), progress))
         for path, augmenter, _ in places
     }

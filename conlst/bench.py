@@ -20,7 +20,7 @@ from conlst.predict import Labelled, label, stochastic_passes
 from conlst.progress import Progress
 from conlst.recipe import Recipe, augmented, readout, run_languages
 from conlst.registry import Strategy
-from conlst.stages.material import Source, Target, target_of
+from conlst.stages.material import Source, Target, source_of, target_of
 from conlst.stages.views import looks_of
 from conlst.texts import Texts
 from conlst.token_cache import TokenCache
@@ -213,7 +213,7 @@ def bench(
         computer,
         model,
         texts,
-        Source(texts.source.rows, tokenise(texts.source.rows), texts.source.label, classes),
+        source_of(texts.source, tokenise(texts.source.rows), run_languages(recipe)),
         (tokenise(labelled.rows).take(some), labelled.label[some]),
         {code: tokenise(rows) for code, rows in texts.pools.items()},
         {code: tokenise(rows) for code, rows in texts.tests.items()},

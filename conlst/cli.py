@@ -116,7 +116,7 @@ def run(recipe: str, out: Path | None, edits: tuple[str, ...]) -> None:
     Console().print(terminal.table(report.data))
     click.echo(f"\nrun     {report.folder}")
     click.echo(f"model   {_models(report.folder)}")
-    click.echo(f"report  {report.folder / 'report.md'}")
+    click.echo(f"report  {report.page}")
 
 
 @main.command()
@@ -252,6 +252,43 @@ def predict(
             for row, probs_C in zip(rows.ids, probs_NC, strict=True)
         ),
     )
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def report(run: Path) -> None:
+    """Make the report of a run anew.
+
+    RUN is a run folder, finished or not. The page, Markdown, JSON and figures in it are replaced.
+    """
+    from rich.console import Console
+
+    from conlst.report import publish, terminal
+
+    made = publish.again(run)
+    Console().print(terminal.table(made.data))
+    click.echo(f"\nreport  {made.page}")
+
+
+@main.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A page to write, HTML."
+)
+def compare(runs: tuple[Path, ...], out: Path | None) -> None:
+    """Compare runs on the same test rows.
+
+    RUNS are run folders; the others are compared with the first.
+    """
+    from rich.console import Console
+
+    from conlst.report import compare, compare_page, terminal
+
+    compared, reports = compare.compare(runs)
+    Console().print(terminal.compared(compared))
+    if out:
+        _write(out, compare_page.page(compared, reports))
+        click.echo(f"\nreport  {out}")
 
 
 @main.command()
@@ -401,10 +438,14 @@ def _write_lines(out: Path | None, lines: Iterator[str]) -> None:
         for line in lines:
             click.echo(line)
         return
+    _write(out, "".join(f"{line}\n" for line in lines))
+
+
+def _write(out: Path, text: str) -> None:
     from conlst.folder import RunFolder
 
     try:
-        RunFolder(out.parent).write_text(out.name, "".join(f"{line}\n" for line in lines))
+        RunFolder(out.parent).write_text(out.name, text)
     except OSError as error:
         raise BadInput(f"--out {out}: cannot be written: {error.strerror}") from None
 

@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 from conlst import data
 from conlst import recipe as recipes
 from conlst.errors import BadInput, allowed
-from conlst.recipe import File, Optimisation, Recipe
+from conlst.recipe import File, Optimisation, Recipe, Translation
 from conlst.registry import REGISTRIES, Registry, Strategy
 
 ELSEWHERE = "from another package"
@@ -90,6 +90,8 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
     lines.append(("adapts to", f"{', '.join(recipe.adapted()) or 'nothing'} {how} ({data.adapt})"))
     if only := [code for code in recipe.languages() if code not in recipe.adapted()]:
         lines.append(("evaluates", f"{', '.join(only)} too"))
+    if data.translate:
+        lines.append(("translates", _ways(recipe, data.translate)))
     return lines + list(_stages(recipe))
 
 
@@ -184,8 +186,25 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
     loop = recipe.self_training
     yield (
         "self-training",
-        (f"{loop.iterations} x " + _budget(loop) + _parts(loop) if loop else "none"),
+        (
+            f"{loop.iterations} x " + _budget(loop.budgeted(recipe.source)) + _parts(loop)
+            if loop
+            else "none"
+        ),
     )
+
+
+def _ways(recipe: Recipe, plan: Translation) -> str:
+    """Which texts are translated, and by whom."""
+    what = {"source": "source rows into", "test": "test rows of"}[plan.rows]
+    found = recipes.ways(recipe)
+    each = [
+        f"{code} ({', '.join(f'{hop.source}-{hop.target} {hop.translator.name}' for hop in way)})"
+        for code, way in found.items()
+        if way
+    ]
+    without = [code for code, way in found.items() if not way]
+    return f"{what} {', '.join(each)}" + (f"; not {', '.join(without)}" if without else "")
 
 
 def _budget(stage: Optimisation) -> str:

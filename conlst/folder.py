@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,10 @@ class RunFolder:
                     f"{path}: holds {', '.join(stray[:3])} and no recipe.json, so it is no run "
                     "folder; choose another with --out"
                 )
-        elif differing := _differences(kept, recipe):
+        elif differing := differences([kept, recipe]):
             raise BadInput(
                 f"{path}: holds a run of another recipe; they differ in "
-                f"{', '.join(differing[:5])}; choose another folder with --out"
+                f"{', '.join(list(differing)[:5])}; choose another folder with --out"
             )
         return folder
 
@@ -130,10 +130,21 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _differences(a: Any, b: Any, path: str = "") -> list[str]:
-    """JSON paths at which two values differ."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        return [
-            d for k in sorted({*a, *b}) for d in _differences(a.get(k), b.get(k), f"{path}.{k}")
-        ]
-    return [] if a == b else [path.lstrip(".")]
+def differences(values: Sequence[Any], path: str = "") -> dict[str, list[Any]]:
+    """JSON paths at which several values are not all the same, and what each holds there.
+
+    Parts of different types differ as wholes, not parameter by parameter.
+
+    Examples:
+        >>> differences([{"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}])
+        {'a.c': [2, 3]}
+    """
+    objects = all(isinstance(value, dict) for value in values)
+    if not objects or len({str(value.get("type")) for value in values}) > 1:
+        same = all(value == values[0] for value in values)
+        return {} if same else {path.lstrip("."): list(values)}
+    return {
+        place: found
+        for key in sorted({key for value in values for key in value})
+        for place, found in differences([v.get(key) for v in values], f"{path}.{key}").items()
+    }

@@ -16,12 +16,13 @@ from conlst.report import Report
 from conlst.report.build import build
 from conlst.report.card import card
 from conlst.report.gold import check
-from conlst.report.markdown import markdown
+from conlst.report.publish import publish
 from conlst.shared import source_facts, trained_once
 from conlst.stages import source
 from conlst.steps import Lineage, close, prepared, step
 from conlst.texts import code_hashes, facts, read_texts
 from conlst.train import accelerator
+from conlst.translated import translated
 
 
 def run(
@@ -90,7 +91,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     progress.say("reading texts")
     texts = read_texts(recipe)
     check(
-        recipe,
+        recipe.data,
         texts.source.classes,
         tests={code: rows.ids for code, rows in texts.tests.items()},
         pools={code: rows.ids for code, rows in texts.pools.items()},
@@ -100,6 +101,8 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
     told, around = facts(recipe, texts), environment(computer)
     _same_as_before(folder, told, around, progress)
+    texts, made = translated(recipe, texts, progress)
+    told |= {"notes": texts.notes, "translated": made} if made else {}
     ready = bench(recipe, folder, progress, texts, computer)
     folder.start(recipe.model_dump(mode="json"))
     if recipe.trackers:
@@ -220,7 +223,7 @@ def _finish(bench: Bench, *, page: bool) -> Report:
         folder.write_folder(f"model/{lineage.folder}".rstrip("/"), fill)
     report["finished"] = True
     if page:
-        folder.write_text("report.md", markdown(report))
+        publish(folder, report)
     folder.event("finished")
     folder.write_json("report.json", report)
     bench.accelerator.end_training()

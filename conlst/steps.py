@@ -15,6 +15,7 @@ from conlst.augment import Augmenter
 from conlst.bench import PRETRAINED, SOURCE, Bench
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
+from conlst.memory import peak_memory
 from conlst.outcome import Outcome, watched
 from conlst.predict import Labelled, label
 from conlst.progress import Progress
@@ -86,8 +87,8 @@ def _pool(bench: Bench, lineage: Lineage, target: Target, name: str, before: str
         assert first is not None
         return bench.pool(target, lineage.adapted, before, [first.confident, first.complement])
     assert loop is not None
-    offline = loop.selector if loop.mode == "offline" else None
-    pool = bench.pool(target, lineage.adapted, before, [offline, loop.stop])
+    whole = None if loop.mode == "online" else loop.selector
+    pool = bench.pool(target, lineage.adapted, before, [whole, loop.stop])
     iteration = int(name.rpartition("-")[2])
     history = tuple(_selection(bench, lineage, earlier) for earlier in range(1, iteration))
     return replace(pool, round=iteration, history=history)
@@ -170,6 +171,7 @@ def _self_training(
     """One iteration; also the pool as it began with it."""
     stage, outcome = bench.recipe.self_training, Outcome({})
     assert stage is not None
+    stage = stage.budgeted(bench.recipe.source)
     with watched(outcome):
         pool = _pool(bench, lineage, target, name, before)
         if stage.augment:
@@ -237,6 +239,7 @@ def close(
         "source_dev": accuracy,
         "tokens": outcome.tokens,
         "padding": 1 - outcome.tokens / outcome.positions if outcome.positions else 0.0,
+        "peak_memory": peak_memory(bench.accelerator.device),
         "shared": outcome.shared,
     }
     if seen and outcome.selection:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conlst.arrays import Rows
+from conlst.augment.translators import Table
 from conlst.data import Labelled, content_hash, read_labelled, read_rows
 from conlst.errors import BadInput
 from conlst.recipe import File, Recipe, augmented
@@ -94,8 +95,12 @@ def facts(recipe: Recipe, texts: Texts) -> dict[str, Any]:
         files |= {f"{code}.unlabelled": target.unlabelled} if target.unlabelled else {}
         files |= {f"{code}.test": target.test} if target.test else {}
         files |= {f"{code}.pool_gold": target.pool_gold} if target.pool_gold else {}
-    for path, augmenter, _ in augmented(recipe):
-        files |= {f"{path}: {Path(name).name}": File(path=name) for name in augmenter.files()}
+    read = {path: augmenter.files() for path, augmenter, _ in augmented(recipe)}
+    if recipe.data.translate:
+        tables = [part for part in recipe.data.translate.translators if isinstance(part, Table)]
+        read["data.translate"] = [table.path for table in tables]
+    for path, names in read.items():
+        files |= {f"{path}: {Path(name).name}": File(path=name) for name in names}
     return {
         "classes": list(texts.source.classes),
         "source_rows": len(texts.source.rows),
@@ -112,6 +117,7 @@ def code_hashes(recipe: Recipe) -> dict[str, str]:
     """
     sections = (recipe.source, recipe.contrastive, recipe.self_training)
     slots = [getattr(s, name) for s in sections if s for name in type(s).model_fields]
+    slots += recipe.data.translate.translators if recipe.data.translate else []
     parts = [part for slot in slots if isinstance(slot, Strategy) for part in slot.walk()]
     classes = {part.name: type(part) for part in parts}
     return {

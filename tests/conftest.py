@@ -11,6 +11,8 @@ import torch
 from transformers import AutoConfig, BertModel
 
 import conlst
+from conlst.report import figures
+from conlst.report.figures.canvas import Drawing
 
 EMBEDDED = Path(conlst.__file__).parent / "embedded"
 SIB, MINI = EMBEDDED / "sib200", EMBEDDED / "mini"
@@ -27,6 +29,16 @@ def one_thread():
 def own_cache(tmp_path_factory):
     """No test reads or fills the user's."""
     os.environ["CONLST_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def undrawn(request, monkeypatch):
+    """Figures take longer than a tiny run: they are drawn where a test is marked so."""
+    if "drawn" in request.keywords:
+        return
+    names = ("change", "confidence", "curve", "balance", "selection", "reliability")
+    empty = {name: Drawing(name, "Title", "Caption") for name in names}
+    monkeypatch.setattr(figures, "every", lambda report: empty)
 
 
 @pytest.fixture(scope="session")

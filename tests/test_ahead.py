@@ -35,7 +35,7 @@ def test_translations_are_made_once_and_told(recipe, tmp_path, monkeypatch):
     assert row[:6] == ["fr", "table", "en", "24", "48", "100.0"]
     (row,) = [line.split() for line in again.output.splitlines() if "table" in line]
     assert row[4] == "0"
-    assert "Without back-translation: sw." in first.output
+    assert "Without translation: sw." in first.output
 
 
 def test_a_recipe_without_augmenter_has_nothing_to_prepare(recipe, tmp_path):

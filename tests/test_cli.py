@@ -26,6 +26,7 @@ from conlst.registry import REGISTRIES
 SIB = Path(conlst.__file__).parent / "embedded/sib200"
 MINI = Path(conlst.__file__).parent / "embedded/mini"
 HEAVY = ("torch", "transformers", "datasets", "numpy", "faiss", "pydantic", "pyarrow", "rich")
+HEAVY += ("matplotlib", "jinja2")
 
 
 def conlst_(*args, text=None):
@@ -207,7 +208,7 @@ class TestRun:
         assert asked["out"] == Path("q")
         assert asked["edits"] == ("seed=1", "name=x")
         assert result.stdout.startswith("TABLE {'some': 'figures'}\n")
-        for place in ("q", "q/model", "q/report.md"):
+        for place in ("q", "q/model", "q/report.html"):
             assert f"  {tmp_path / place}\n" in result.stdout
 
     def test_the_librarys_warnings_are_one_line_each_on_stderr(self, asked):

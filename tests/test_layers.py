@@ -7,14 +7,14 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside", "transfer"},
+    {"errors", "progress", "beside", "transfer", "memory"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},
     {"selectors", "negatives", "augment", "losses", "criteria"},
     {"recipe", "testing"},
     {"data"},
-    {"tokens", "texts", "folder", "outcome", "inside", "vocabulary", "halving"},
+    {"tokens", "texts", "translated", "folder", "outcome", "inside", "vocabulary", "halving"},
     {"packing", "precision"},
     {"model", "token_cache"},
     {"train"},

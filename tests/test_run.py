@@ -56,9 +56,10 @@ class Heard(Progress):
 
 
 def timeless(report):
-    """A report without what the clock and the folder say."""
+    """A report without what the clock and the machine say."""
     if isinstance(report, dict):
-        return {k: timeless(v) for k, v in report.items() if k not in ("seconds", "environment")}
+        clock = ("seconds", "environment", "peak_memory")
+        return {k: timeless(v) for k, v in report.items() if k not in clock}
     return [timeless(item) for item in report] if isinstance(report, list) else report
 
 
@@ -148,6 +149,17 @@ def test_the_exported_model_is_the_last_stage(done):
 def test_nothing_unfinished_is_left_behind(done):
     left = [p.name for p in done[0].folder.rglob("*") if "unfinished" in p.name]
     assert left == []
+
+
+def test_the_page_and_its_figures_lie_in_the_folder(done):
+    report, _ = done
+    page = report.page.read_text()
+    assert page.count("<svg") == 6
+    assert "was adapted to 2 languages (fr, sw)" in page
+    assert len(list((report.folder / "figures").glob("*.png"))) == 6
+    table = pq.read_table(report.folder / "changes.parquet").to_pylist()
+    assert len(table) == sum(cell["changed"] for cell in report.data["changes"].values())
+    assert report.data["stages"][-1]["records"]["all"]["peak_memory"] > 2**26
 
 
 def test_events_are_json_lines(done):
@@ -351,7 +363,7 @@ def test_the_command_goes_the_whole_way(recipe, tmp_path, files):
     ran = command("run", "recipe.json", "--set", "seed=21")
     assert ran.returncode == 0, ran.stderr
     assert "self-training 1" in ran.stdout
-    assert "runs/tiny/report.md" in ran.stdout.replace("\n", "")
+    assert "runs/tiny/report.html" in ran.stdout.replace("\n", "")
     assert all(line.startswith("warning: ") for line in ran.stderr.splitlines()), ran.stderr
     report = json.loads((tmp_path / "runs/tiny/report.json").read_text())
     assert report["seed"] == 21
@@ -404,8 +416,8 @@ class TestStopping:
         recipe["contrastive"] = None
         recipe["self_training"] |= {"iterations": 4, "stop": {"type": "entropy", **criterion}}
         cls = type(conlst.recipe.load(recipe).self_training.stop)
-        found = iter(values)
-        monkeypatch.setattr(cls, "__call__", lambda self, pool, **more: next(found))
+        found = iter(values)  # the report asks too, when the run is over
+        monkeypatch.setattr(cls, "__call__", lambda self, pool, **more: next(found, math.nan))
         return conlst.run(recipe, out=out)
 
     def test_a_worse_iteration_is_rolled_back_and_no_result(self, recipe, tmp_path, monkeypatch):

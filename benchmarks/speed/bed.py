@@ -188,7 +188,8 @@ def spread_pool(target: Target, classes: tuple[str, ...], features: int, seed: i
 
 def source_of(rows: Rows, tokens: Tokens, classes: tuple[str, ...]) -> Source:
     """Rows with labels in turn."""
-    return Source(rows, tokens, torch.arange(len(rows)) % len(classes), classes)
+    label = torch.arange(len(rows)) % len(classes)
+    return Source(rows, tokens, label, classes, torch.zeros_like(label))
 
 
 def sib(part: str, code: str) -> tuple[Rows, list[str]]:
@@ -212,7 +213,7 @@ def trained(setting: Setting, epochs: int = 6) -> Path:
     model = bench.untrained(recipe_of(MINI, "fp32"), classes, train.accelerator("fp32"))
     label = torch.tensor([classes.index(name) for name in labels])
     stage = recipe_of(MINI, "fp32", source={"epochs": epochs, "learning_rate": 4e-4}).source
-    source = Source(rows, model.tokenise(rows), label, classes)
+    source = Source(rows, model.tokenise(rows), label, classes, torch.zeros_like(label))
     source_stage.train(stage, model, source, tools(model, "fp32", setting.seed))
     model.save(place)
     (place / "classes.json").write_text(json.dumps(classes))

@@ -75,7 +75,7 @@ def _loss(setting: Setting) -> Line:
                 module.p = 0.0
             if hasattr(module, "dropout_prob"):
                 module.dropout_prob = 0.0
-        source = Source(rows, model.tokenise(rows), label, classes)
+        source = Source(rows, model.tokenise(rows), label, classes, torch.zeros_like(label))
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(setting.seed))
         batches = list(order.repeat(4)[: count * B].split(B))
         how = HOW.model_copy(update={"learning_rate": 1e-4})

@@ -20,7 +20,9 @@ from conlst.recipe.sections import (
     SourceData,
     SourceStage,
     Target,
+    Translation,
 )
+from conlst.recipe.translating import labelled_languages, ways
 
 __all__ = [
     "PACKAGED",
@@ -35,12 +37,15 @@ __all__ = [
     "SourceData",
     "SourceStage",
     "Target",
+    "Translation",
     "augmented",
     "find",
+    "labelled_languages",
     "load",
     "merged",
     "packaged",
     "readout",
     "run_languages",
     "schema",
+    "ways",
 ]

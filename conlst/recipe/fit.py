@@ -9,6 +9,7 @@ from conlst.errors import allowed
 from conlst.losses import Loss
 from conlst.losses.base import COMPARED, readout_of
 from conlst.recipe.sections import ContrastiveStage, Recipe, SelfTrainingStage
+from conlst.recipe.translating import labelled_languages, untranslated
 from conlst.registry import Strategy
 
 Slot = tuple[str, Strategy | None, set[str]]
@@ -27,7 +28,7 @@ def misfits(recipe: Recipe) -> list[str]:
     for path, part, given in _slots(recipe):
         faults += _missing(path, part, given | installed)
     faults += _unused_negatives(recipe) + _unknown_languages(recipe)
-    faults += _no_such_start(recipe) + _readouts(recipe)
+    faults += _no_such_start(recipe) + _readouts(recipe) + untranslated(recipe)
     return faults + [
         f"{path}: {fault}"
         for path, augment, languages in augmented(recipe)
@@ -36,14 +37,14 @@ def misfits(recipe: Recipe) -> list[str]:
 
 
 def run_languages(recipe: Recipe) -> tuple[str, ...]:
-    """The source's language and every adapted one: what `language` counts through in a run."""
-    return tuple(dict.fromkeys([recipe.data.source.language, *recipe.adapted()]))
+    """Those of labelled rows, the source's first, and those adapted to: what `language` counts."""
+    return tuple(dict.fromkeys([*labelled_languages(recipe), *recipe.adapted()]))
 
 
 def augmented(recipe: Recipe) -> Iterator[tuple[str, Augmenter, tuple[str, ...]]]:
     """(JSON path, augmenter, languages it will be shown) of every augmenter."""
     if recipe.source.augment and not recipe.source.checkpoint:
-        yield "source.augment", recipe.source.augment, (recipe.data.source.language,)
+        yield "source.augment", recipe.source.augment, labelled_languages(recipe)
     if recipe.self_training and recipe.self_training.augment:
         yield "self_training.augment", recipe.self_training.augment, tuple(recipe.adapted())
 
@@ -75,7 +76,7 @@ def _contrastive(stage: ContrastiveStage, languages: set[str]) -> Iterator[Slot]
 
 
 def _self_training(loop: SelfTrainingStage, languages: set[str]) -> Iterator[Slot]:
-    given = POOLED if loop.mode == "offline" else POOLED - {"pool"}
+    given = POOLED - {"pool"} if loop.mode == "online" else POOLED
     yield "self_training.selector", loop.selector, given
     yield "self_training.augment", loop.augment, {"source"} | languages
     yield "self_training.loss", loop.loss, LABELLED | COMPARED | languages

@@ -6,10 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from conlst.augment import Augmenter, augmenters
+from conlst.augment.translators import Translator
+from conlst.augment.translators import translators as interpreters  # a field bears that name
 from conlst.criteria import Criterion, criteria
 from conlst.losses import Loss, losses
 from conlst.negatives import ComplementaryLabeller, NegativeSampler, labellers
-from conlst.negatives import negatives as samplers  # a section's own field bears that name
+from conlst.negatives import negatives as samplers  # so it is here
 from conlst.selectors import Selector, selectors
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]
@@ -92,6 +94,27 @@ class Target(Section):
         return self
 
 
+class Translation(Section):
+    """Texts put into another language by machine, before any stage."""
+
+    rows: Literal["source", "test"] = Field(
+        description="source: the labelled rows are joined by their translations into every target "
+        "language (translate-train); test: test rows are classified in their translation into the "
+        "source's (translate-test)"
+    )
+    translators: list[Annotated[Translator, interpreters]] = Field(
+        default_factory=lambda: [interpreters[name]() for name in ("mbart50", "m2m100")],
+        min_length=1,
+        description="each way goes to the first that knows it",
+    )
+    via: dict[Language, Language] = Field(
+        default_factory=dict, description="the language between, for targets not reached straight"
+    )
+    missing: Literal["error", "skip"] = Field(
+        "error", description="what becomes of a language that no translator knows"
+    )
+
+
 class Data(Section):
     adapt: Literal["per_language", "joint"] = Field(
         "per_language", description="one adapted model a target, or one for all"
@@ -101,12 +124,21 @@ class Data(Section):
     )
     source: SourceData
     targets: dict[Language, Target] = Field(min_length=1)
+    translate: Translation | None = Field(None, description="translate-train or translate-test")
 
     @model_validator(mode="after")
     def _distinct(self) -> "Data":
         if self.classes is not None and len(set(self.classes)) != max(len(self.classes), 2):
             raise PydanticCustomError("classes", "classes must be two or more different names")
         return self
+
+    def languages(self) -> list[str]:
+        """Every target, in the recipe's order."""
+        return list(self.targets)
+
+    def adapted(self) -> list[str]:
+        """Targets with unlabelled rows."""
+        return [code for code, target in self.targets.items() if target.unlabelled]
 
 
 class Optimisation(Section):
@@ -167,10 +199,11 @@ class ContrastiveStage(Optimisation):
 class SelfTrainingStage(Optimisation):
     """Stage 2: train on the pseudo-labels a selector trusts, under strong views (Eq. 12-14)."""
 
-    mode: Literal["offline", "online"] = Field(
+    mode: Literal["offline", "online", "retrain"] = Field(
         "offline",
         description="offline: select from the whole pool once an iteration; online: from every "
-        "batch, by what the model says at that step",
+        "batch, by what the model says at that step; retrain: once an iteration, which then is the "
+        "source stage again, with its budget, over source and selected rows together",
     )
     iterations: int = Field(4, ge=1)
     epochs: int = Field(3, ge=1)
@@ -195,6 +228,12 @@ class SelfTrainingStage(Optimisation):
         None, description="ends self-training early, by a figure without target labels"
     )
 
+    def budgeted(self, source: SourceStage) -> "SelfTrainingStage":
+        """With the budget that holds: that of the source stage for what trains as it did."""
+        if self.mode != "retrain":
+            return self
+        return self.model_copy(update={k: getattr(source, k) for k in Optimisation.model_fields})
+
 
 class Recipe(Section):
     """A whole run."""
@@ -212,8 +251,8 @@ class Recipe(Section):
 
     def languages(self) -> list[str]:
         """Every target, in the recipe's order."""
-        return list(self.data.targets)
+        return self.data.languages()
 
     def adapted(self) -> list[str]:
         """Targets with unlabelled rows."""
-        return [code for code, target in self.data.targets.items() if target.unlabelled]
+        return self.data.adapted()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from conlst import __version__
-from conlst.report import gold, pools, scores
+from conlst.report import changes, criteria, gold, pools, scores
 from conlst.report.files import EVERY, RunFiles, StageFiles, open_run
 
 OVERLAP = 0.01
@@ -22,18 +22,23 @@ def build(folder: Path) -> Json:
         BadInput: the folder misses files, or gold does not match its rows by id.
     """
     run = open_run(folder)
-    tests, pool_gold = (
-        gold.of_tests(run.recipe, run.classes),
-        gold.of_pools(run.recipe, run.classes),
-    )
+    tests = gold.of_tests(run.recipe.data, run.classes)
+    pool_gold = gold.of_pools(run.recipe.data, run.classes)
+    seen = pools.views_of(run, pool_gold)
     scored, handed_out = scores.by_stage(run, tests)
-    pooled = pools.by_stage(run, pool_gold)
+    pooled = pools.by_stage(run, pool_gold, seen)
     stages = [
         _stage_facts(stage) | on_tests | on_pool
         for stage, on_tests, on_pool in zip(run.stages, scored, pooled, strict=True)
     ]
     notes = [*(run.data.get("notes") or []), *_gold_notes(run, tests, pool_gold, stages[0])]
-    parts = {"data": run.data | {"notes": notes}, "stages": stages, "handed_out": handed_out}
+    parts = {
+        "data": run.data | {"notes": notes},
+        "stages": stages,
+        "handed_out": handed_out,
+        "criteria": criteria.ranked(run, seen, stages),
+        "changes": changes.counted(run, seen, handed_out["stages"]),
+    }
     return dict(finite(_head(run) | parts))
 
 
@@ -86,15 +91,16 @@ def setting(languages: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _head(run: RunFiles) -> Json:
     recipe = run.recipe
-    collapsed = any(stage.collapse(code) for stage in run.stages for code in recipe.languages())
+    languages = recipe.data.languages()
+    collapsed = any(stage.collapse(code) for stage in run.stages for code in languages)
     return {
         "conlst": __version__,
         "name": recipe.name,
         "finished": run.finished,
         "setting": setting(run.data.get("languages", {})),
         "adapt": recipe.data.adapt,
-        "languages": recipe.languages(),
-        "adapted": recipe.adapted(),
+        "languages": languages,
+        "adapted": recipe.data.adapted(),
         "source_language": recipe.data.source.language,
         "classes": run.classes,
         "seed": recipe.seed,
@@ -117,7 +123,8 @@ def _warnings(run: RunFiles) -> list[str]:
 
 def _stage_facts(stage: StageFiles) -> Json:
     """Time, and what the run itself wrote down of the stage, by language or for all."""
-    kept = ("seconds", "steps", "tokens", "padding", "source_dev", "facts", "criterion")
+    kept = ["seconds", "steps", "tokens", "padding", "peak_memory"]
+    kept += ["source_dev", "facts", "criterion"]
     return {
         "name": stage.name,
         "seconds": float(sum(record.get("seconds") or 0 for record in stage.records.values())),

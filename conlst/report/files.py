@@ -1,6 +1,5 @@
 """The run folder as the report reads it: JSON records and Parquet tables, nothing that executes."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from conlst.errors import BadInput
-from conlst.recipe import Recipe
+from conlst.report.recorded import Recorded, read_object, read_recipe
 
 Ids: TypeAlias = "pa.Array[Any]"
 
@@ -91,7 +89,9 @@ class RunFiles:
     """A run folder, its JSON read."""
 
     path: Path
-    recipe: Recipe
+    recipe: Recorded
+    raw: dict[str, Any]
+    """The same, whole, as JSON."""
     data: dict[str, Any]
     environment: dict[str, Any]
     stages: list[StageFiles]
@@ -128,31 +128,20 @@ def open_run(path: Path) -> RunFiles:
     Raises:
         BadInput: it is no run folder, or no stage is finished.
     """
-    recipe = _recipe(path / "recipe.json")
-    stages = [_stage(path, name, recipe) for name in expected_stages(recipe)]
+    recipe, raw = read_recipe(path)
+    stages = [_stage(path, name, recipe) for name in recipe.stages()]
     done = [stage for stage in stages if stage.records]
     if not done or done[0].name != "source":
         raise BadInput(f"{path}: no stage is finished yet, so there is nothing to report")
     return RunFiles(
         path=path,
         recipe=recipe,
-        data=_json(path / "data.json"),
-        environment=_json(path / "environment.json"),
+        raw=raw,
+        data=read_object(path / "data.json"),
+        environment=read_object(path / "environment.json"),
         stages=done,
-        finished=all(_over(stages, code) for code in recipe.adapted() or [EVERY]),
+        finished=all(_over(stages, code) for code in recipe.data.adapted() or [EVERY]),
     )
-
-
-def expected_stages(recipe: Recipe) -> list[str]:
-    """Names of the stages a recipe asks for, in order."""
-    names = ["source"]
-    if not recipe.adapted():
-        return names
-    if recipe.contrastive:
-        names.append("contrastive")
-    if recipe.self_training:
-        names += [f"self_training-{i + 1}" for i in range(recipe.self_training.iterations)]
-    return names
 
 
 def _over(stages: Iterable[StageFiles], language: str) -> bool:
@@ -165,25 +154,16 @@ def _over(stages: Iterable[StageFiles], language: str) -> bool:
     return True
 
 
-def _recipe(file: Path) -> Recipe:
-    try:
-        return Recipe.model_validate_json(_text(file))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BadInput(
-            f"{file}: {error.error_count()} fault(s), first {place}: {first['msg']}"
-        ) from None
-
-
-def _stage(path: Path, name: str, recipe: Recipe) -> StageFiles:
+def _stage(path: Path, name: str, recipe: Recorded) -> StageFiles:
     if name == "source" or recipe.data.adapt == "joint":
         files = {EVERY: path / "checkpoints" / name / "record.json"}
     else:
         files = {
-            code: path / "checkpoints" / code / name / "record.json" for code in recipe.adapted()
+            code: path / "checkpoints" / code / name / "record.json"
+            for code in recipe.data.adapted()
         }
-    return StageFiles(name, {key: _json(file) for key, file in files.items() if file.is_file()})
+    found = {key: read_object(file) for key, file in files.items() if file.is_file()}
+    return StageFiles(name, found)
 
 
 def _places(stage: StageFiles, languages: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -216,20 +196,3 @@ def _table(file: Path) -> pa.Table:
     if missing := sorted({"id", "language"} - set(table.column_names)):
         raise BadInput(f"{file}: no column {missing[0]!r}; columns: {table.column_names}")
     return table
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file}: not the file of a run folder: {error}") from None
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(_text(file))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadInput(f"{file}: not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise BadInput(f"{file}: a JSON object belongs here; found {type(value).__name__}")
-    return value

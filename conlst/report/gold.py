@@ -11,7 +11,7 @@ from torch import Tensor
 
 from conlst.data import read_gold
 from conlst.errors import BadInput
-from conlst.recipe import File, Recipe
+from conlst.recipe import Data, File
 from conlst.report.files import Ids
 
 
@@ -76,20 +76,20 @@ def _index(ids: Ids, among: Ids) -> Tensor:
     return torch.from_numpy(np.array(index)).long()
 
 
-def of_tests(recipe: Recipe, classes: Sequence[str]) -> dict[str, GoldTable]:
+def of_tests(data: Data, classes: Sequence[str]) -> dict[str, GoldTable]:
     """Gold of the test rows of each language that has some."""
-    files = {code: target.test for code, target in recipe.data.targets.items()}
+    files = {code: target.test for code, target in data.targets.items()}
     return _read(files, classes, "test")
 
 
-def of_pools(recipe: Recipe, classes: Sequence[str]) -> dict[str, GoldTable]:
-    """Gold of the unlabelled rows of each language whose recipe names it."""
-    files = {code: target.pool_gold for code, target in recipe.data.targets.items()}
+def of_pools(data: Data, classes: Sequence[str]) -> dict[str, GoldTable]:
+    """Gold of the unlabelled rows of each language for which the recipe names it."""
+    files = {code: target.pool_gold for code, target in data.targets.items()}
     return _read(files, classes, "pool_gold")
 
 
 def check(
-    recipe: Recipe,
+    data: Data,
     classes: Sequence[str],
     *,
     tests: Mapping[str, Sequence[str]] | None = None,
@@ -100,7 +100,7 @@ def check(
     It gives nothing back, so no label reaches its caller.
 
     Args:
-        recipe: names the files
+        data: names the files
         classes: in order
         tests: ids of each language's test rows, where they are to be matched too
         pools: ids of each language's unlabelled rows, likewise
@@ -108,10 +108,10 @@ def check(
     Raises:
         BadInput: gold that cannot be read, or rows without gold.
     """
-    for code, table in of_tests(recipe, classes).items():
+    for code, table in of_tests(data, classes).items():
         if tests is not None:
             table.find(pa.array(tests[code], pa.large_string()))
-    for code, table in of_pools(recipe, classes).items():
+    for code, table in of_pools(data, classes).items():
         if pools is not None:
             table.join(pa.array(pools[code], pa.large_string()))
 

@@ -1,7 +1,10 @@
 """Tables before they are drawn: marked cells in rows under a header."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
+
+_WORDS = re.compile(r"[^\W\d_]{2,}")
 
 
 class Cell(NamedTuple):
@@ -12,12 +15,26 @@ class Cell(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A table: its first column names the rows, the others hold figures."""
+    """A table: its first column names the rows, the others hold figures or words."""
 
     title: str
     header: list[str]
     rows: list[list[Cell]]
     note: str = ""
+
+    def of_figures(self) -> list[bool]:
+        """Which columns hold figures, to be set flush right; words are set flush left.
+
+        Examples:
+            >>> row = ["fr", "+0.5 (-1 to +2)", "a1.csv"]
+            >>> grid("", ["language", "change", "file"], [row]).of_figures()
+            [False, True, False]
+        """
+        columns = zip(*self.rows, strict=True) if self.rows else [() for _ in self.header]
+        return [
+            place > 0 and not any(_WORDS.search(cell.text.replace(" to ", "")) for cell in column)
+            for place, column in enumerate(columns)
+        ]
 
 
 def grid(title: str, header: Sequence[str], rows: Iterable[Sequence[str]], note: str = "") -> Grid:

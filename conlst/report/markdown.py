@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from conlst.report import tables
+from conlst.report import claims, parts, tables
 from conlst.report.grid import Cell, Grid
-from conlst.report.words import NONE, fate, headline, inert, stage_name, withdrawn
+from conlst.report.words import fate, headline, inert, stage_name, withdrawn
 
 Json = dict[str, Any]
 
@@ -17,18 +17,19 @@ _LINE_START = re.compile(r"^([-+=]|\d+(?=[.)]))")
 
 def markdown(report: Json) -> str:
     """The whole report, headline first."""
-    parts = [
+    blocks = [
         f"# {_line(report['name'])}",
         _line(headline(report), 5000),
         *_results(report),
         *_stages(report),
+        *_across(report),
         *_list("Warnings", report["warnings"]),
         *_list("Notes on the data", report["data"].get("notes") or []),
         "## Data, time and versions",
         *_drawn([tables.data(report), tables.hashes(report), tables.time(report)]),
         *_drawn([tables.versions(report)]),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(blocks) + "\n"
 
 
 def escape(text: object, limit: int = 500) -> str:
@@ -53,15 +54,9 @@ def _tamed(found: re.Match[str]) -> str:
 
 
 def _results(report: Json) -> list[str]:
-    legend = (
-        "Bold: the best stage of the column. Struck through: the model collapsed or was "
-        "rolled back, so the figure is no result. Targets: the average over all languages but the "
-        "source language. "
-        f"{NONE}: no figure (no test rows, or no model for the language)."
-    )
     found = [tables.main(report), tables.change(report)]
     found += [tables.main(report, "macro_f1", "Macro-F1 (%)"), tables.groups(report)]
-    return ["## Results on the test rows", legend, *_drawn(found)]
+    return ["## Results on the test rows", tables.LEGEND, *_drawn(found)]
 
 
 def _stages(report: Json) -> list[str]:
@@ -79,6 +74,14 @@ def _stages(report: Json) -> list[str]:
     return out
 
 
+def _across(report: Json) -> list[str]:
+    """What is seen only when stages are compared."""
+    found = [claims.confident(report), claims.changed(report)]
+    found += [parts.ranking(report), parts.choices(report)]
+    drawn = _drawn(found)
+    return ["## From stage to stage", *drawn] if drawn else []
+
+
 def _title(name: str) -> str:
     title = stage_name(name)
     return escape(title[0].upper() + title[1:])
@@ -91,7 +94,7 @@ def _drawn(grids: Iterable[Grid]) -> list[str]:
 def _draw(grid: Grid) -> list[str]:
     lines = [
         _row(escape(name, 100) for name in grid.header),
-        _row(["---", *["---:"] * (len(grid.header) - 1)]),
+        _row("---:" if figures else "---" for figures in grid.of_figures()),
         *(_row(_cell(cell) for cell in row) for row in grid.rows),
     ]
     note = [_line(grid.note, 2000)] if grid.note else []

@@ -5,6 +5,7 @@ A figure without any row to stand on is NaN here and null in `report.json`.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -104,16 +105,21 @@ def calibration_error(confidence: Tensor, correct: Tensor, bins: int = 15) -> fl
 def histogram(confidence: Tensor, correct: Tensor | None, bins: int = 10) -> dict[str, Any]:
     """Clean and noisy rows by confidence (Fig. 3), in bins (b / bins, (b + 1) / bins].
 
+    `confidence` is the mean in each bin: beside the share of clean rows it makes the reliability
+    diagram.
+
     Args:
         confidence: float[N]
         correct: bool[N], or None without gold: `clean` and `noisy` are None then
         bins: number of bins
 
     Examples:
-        >>> histogram(torch.tensor([0.3, 0.9, 1.0]), torch.tensor([0, 1, 1]) > 0, bins=2)
-        {'edges': [0.0, 0.5, 1.0], 'n': [1, 2], 'clean': [0, 2], 'noisy': [1, 0]}
+        >>> found = histogram(torch.tensor([0.25, 0.875, 1.0]), torch.tensor([0, 1, 1]) > 0, bins=2)
+        >>> found["n"], found["clean"], found["noisy"], found["confidence"]
+        ([1, 2], [0, 2], [1, 0], [0.25, 0.9375])
     """
     where = _bins(confidence, bins)
+    sums = torch.zeros(bins, dtype=torch.float64).index_add(0, where, confidence.double())
 
     def count(rows: Tensor) -> list[int]:
         return class_balance(rows, bins)
@@ -121,6 +127,7 @@ def histogram(confidence: Tensor, correct: Tensor | None, bins: int = 10) -> dic
     return {
         "edges": [edge / bins for edge in range(bins + 1)],
         "n": count(where),
+        "confidence": (sums / torch.bincount(where, minlength=bins)).tolist(),
         "clean": None if correct is None else count(where[correct]),
         "noisy": None if correct is None else count(where[~correct]),
     }
@@ -190,16 +197,20 @@ def changed(before: Tensor, after: Tensor) -> float:
 def selection(selected: Tensor, label: Tensor, gold: Tensor | None, classes: int) -> dict[str, Any]:
     """What a selection took: coverage K / N, precision (share of the K taken for what they are).
 
+    By class c: of the rows taken for c, how many are c (`right`) and which share (`precision`); of
+    the rows that are c, which share was taken, for whatever class (`coverage`).
+
     Args:
         selected: bool[N]
         label: int[N], what a selected row was taken for
-        gold: int[N], or None: precision is None then
+        gold: int[N], or None: precision and the figures by class are None then
         classes: C
 
     Examples:
         >>> keep, label = torch.tensor([True, False]), torch.tensor([1, -1])
-        >>> selection(keep, label, torch.tensor([1, 0]), 2)
-        {'coverage': 0.5, 'precision': 1.0, 'class_balance': [0, 1], 'n': 1}
+        >>> found = selection(keep, label, torch.tensor([1, 0]), 2)
+        >>> found["coverage"], found["precision"], found["by_class"]["coverage"]
+        (0.5, 1.0, [0.0, 1.0])
     """
     taken = label[selected]
     return {
@@ -207,7 +218,49 @@ def selection(selected: Tensor, label: Tensor, gold: Tensor | None, classes: int
         "precision": None if gold is None else accuracy(taken, gold[selected]),
         "class_balance": class_balance(taken, classes),
         "n": len(taken),
+        "by_class": None if gold is None else _by_class(taken, gold[selected], gold, classes),
     }
+
+
+def _by_class(taken: Tensor, gold_taken: Tensor, gold: Tensor, classes: int) -> dict[str, Any]:
+    def count(labels: Tensor) -> Tensor:
+        return torch.bincount(labels, minlength=classes).double()
+
+    right = count(taken[taken == gold_taken])
+    return {
+        "right": right.long().tolist(),
+        "precision": (right / count(taken)).tolist(),
+        "coverage": (count(gold_taken) / count(gold)).tolist(),
+    }
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's rho: Pearson's correlation of the ranks, equal values sharing their mean rank.
+
+    NaN for fewer than three pairs, which any figure ranks well by luck, and where one side is
+    constant.
+
+    Args:
+        a: values, finite
+        b: as many
+
+    Examples:
+        >>> rank_correlation([0.1, 0.2, 0.9, 0.5], [1, 2, 4, 3])
+        1.0
+    """
+    if len(a) < 3:
+        return math.nan
+    ranks = torch.tensor([_ranks(a), _ranks(b)], dtype=torch.float64)
+    from_mean = ranks - ranks.mean(1, keepdim=True)
+    spread = float(from_mean.square().sum(1).prod().sqrt())
+    return round(float(from_mean.prod(0).sum()) / spread, 12) if spread else math.nan
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    return [
+        sum(other < value for other in values) + sum(other == value for other in values) / 2
+        for value in values
+    ]
 
 
 def paired_bootstrap(
@@ -246,6 +299,40 @@ def paired_bootstrap(
         sums[start : start + size] = weights.double() @ both
     top, bottom = sums.chunk(2, dim=1)
     return top / bottom
+
+
+def two_sided(values: Tensor) -> float:
+    """How rarely chance alone gives such a difference: p of resampled differences, two-sided.
+
+    p = 2 (1 + min(#{d <= 0}, #{d >= 0})) / (R + 1), at most 1: never 0, for R resamples cannot tell
+    what is rarer than one in R.
+
+    Args:
+        values: float[R]; NaN is left out
+
+    Examples:
+        >>> two_sided(torch.full((999,), 0.5)), two_sided(torch.zeros(999))
+        (0.002, 1.0)
+    """
+    values = values[~values.isnan()]
+    least = min(int((values <= 0).sum()), int((values >= 0).sum()))
+    return min(1.0, 2 * (1 + least) / (len(values) + 1))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of a family of tests, raised so that any false alarm among them is as rare (Holm).
+
+    The i-th smallest of m becomes the largest of (m - j + 1) p_(j) over j <= i, at most 1.
+
+    Examples:
+        >>> holm([0.04, 0.01, 0.03])
+        [0.06, 0.03, 0.06]
+    """
+    raised, most = [0.0] * len(p), 0.0
+    for rank, at in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        most = max(most, min(1.0, (len(p) - rank) * p[at]))
+        raised[at] = most
+    return raised
 
 
 class Interval(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from torch import Tensor
 
 from conlst.report import gold, metrics
@@ -16,9 +17,13 @@ Json = dict[str, Any]
 class PoolView:
     """Pool rows of one language after one stage, with gold where the recipe names some."""
 
-    ids: Ids
+    rows: LanguageRows
     probs_NC: Tensor
     gold: Tensor | None
+
+    @property
+    def ids(self) -> Ids:
+        return self.rows.ids
 
     @property
     def label(self) -> Tensor:
@@ -37,32 +42,47 @@ class PoolView:
         if self.ids.equals(other.ids):
             return self
         at = gold.positions(other.ids, self.ids, "pseudo_labels: the stage before has no row for")
-        return PoolView(other.ids, self.probs_NC[at], other.gold)
+        columns = self.rows.columns.take(pa.array(at.numpy()))
+        rows = LanguageRows(other.ids, columns, self.rows.where)
+        return PoolView(rows, self.probs_NC[at], other.gold)
 
 
-def by_stage(run: RunFiles, truth: Mapping[str, gold.GoldTable]) -> list[Json]:
+Views = Mapping[str, PoolView]
+"""What one stage made of the pool, by language."""
+
+
+def views_of(run: RunFiles, truth: Mapping[str, gold.GoldTable]) -> list[dict[str, PoolView]]:
+    """Per stage, what it made of the pools of the languages it has a model for."""
+    codes = run.recipe.data.adapted()
+    tables = [run.tables("pseudo_labels", stage, codes) for stage in run.stages]
+    return [
+        {code: _view(rows, truth.get(code), run.classes) for code, rows in by_language.items()}
+        for by_language in tables
+    ]
+
+
+def by_stage(
+    run: RunFiles, truth: Mapping[str, gold.GoldTable], seen: Sequence[Views]
+) -> list[Json]:
     """Per stage: `pool`, and what stage 1 and stage 2 add."""
     before: dict[str, PoolView] = {}
     out = []
-    for stage in run.stages:
-        tables = run.tables("pseudo_labels", stage, run.recipe.adapted())
-        views = {code: _view(rows, truth.get(code), run.classes) for code, rows in tables.items()}
-        out.append(_pool_stage(run, stage, tables, views, before, truth))
+    for stage, views in zip(run.stages, seen, strict=True):
+        out.append(_pool_stage(run, stage, views, before, truth))
         before |= views
     return out
 
 
 def _view(rows: LanguageRows, truth: gold.GoldTable | None, classes: Sequence[str]) -> PoolView:
     label = None if truth is None else truth.join(rows.ids)
-    return PoolView(rows.ids, rows.matrix("probabilities", len(classes)), label)
+    return PoolView(rows, rows.matrix("probabilities", len(classes)), label)
 
 
 def _pool_stage(
     run: RunFiles,
     stage: StageFiles,
-    tables: Mapping[str, LanguageRows],
-    views: Mapping[str, PoolView],
-    before: Mapping[str, PoolView],
+    views: Views,
+    before: Views,
     truth: Mapping[str, gold.GoldTable],
 ) -> Json:
     C = len(run.classes)
@@ -71,14 +91,14 @@ def _pool_stage(
     }
     if stage.name == "contrastive":
         out["complement"] = {
-            code: _complement(tables[code], view, before[code], C) for code, view in views.items()
+            code: _complement(view, before[code], C) for code, view in views.items()
         }
         curves = run.tables("pseudo_labels", stage, list(views), "-curve")
         out["curve"] = {code: _curve(rows, truth.get(code), C) for code, rows in curves.items()}
     elif stage.name != "source":
         out["selection"] = {
             code: metrics.selection(
-                tables[code].tensor("selected"), tables[code].tensor("label").long(), view.gold, C
+                view.rows.tensor("selected"), view.rows.tensor("label").long(), view.gold, C
             )
             for code, view in views.items()
         }
@@ -112,9 +132,9 @@ def _pool_cell(view: PoolView, before: PoolView | None, C: int) -> Json:
     return cell
 
 
-def _complement(rows: LanguageRows, view: PoolView, before: PoolView, C: int) -> Json:
+def _complement(view: PoolView, before: PoolView, C: int) -> Json:
     """Complementary labels as stage 1 began with them, by gold and by the model's own odds."""
-    held_NC = rows.matrix("complement", C)
+    held_NC = view.rows.matrix("complement", C)
     error = None if view.gold is None else metrics.complement_error(held_NC, view.gold)
     return {
         "error_rate": error,

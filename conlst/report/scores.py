@@ -47,7 +47,7 @@ def _handed_out(
     run: RunFiles, judged: Sequence[Mapping[str, Judged]], resampled: Sequence[dict[str, Tensor]]
 ) -> Json:
     """Scores of each language's last stage that neither collapsed nor was rolled back."""
-    languages, later = run.recipe.languages(), run.stages[1:]
+    languages, later = run.recipe.data.languages(), run.stages[1:]
     adapted = [c for c in languages if any(s.shared or c in s.records for s in later)]
     last = {code: _last_kept(run.stages, code) for code in adapted or languages}
     rows = {code: judged[at][code] for code, at in last.items() if code in judged[at]}
@@ -57,6 +57,19 @@ def _handed_out(
     }
     cells = _cells(run, StageFiles("handed out"), judged[0], rows, draws)
     return cells | {"stages": {code: run.stages[at].name for code, at in last.items()}}
+
+
+def last_kept(
+    run: RunFiles, truth: Mapping[str, gold.GoldTable]
+) -> tuple[dict[str, Judged], dict[str, str]]:
+    """By language, the judged test rows of the model that is handed out, and its stage."""
+    at = {code: _last_kept(run.stages, code) for code in truth}
+    rows = {
+        code: _judged_stage(run, run.stages[place], {code: truth[code]}).get(code)
+        for code, place in at.items()
+    }
+    names = {code: run.stages[place].name for code, place in at.items()}
+    return {code: judged for code, judged in rows.items() if judged}, names
 
 
 def _last_kept(stages: Sequence[StageFiles], code: str) -> int:
@@ -116,10 +129,10 @@ def _resampled(judged: Sequence[Mapping[str, Judged]]) -> list[dict[str, Tensor]
     if not cells:
         return out
     units = pc.unique(pa.concat_arrays([rows.ids for rows in source.values()])).sort()
-    right = {code: _by_unit(rows.ids, rows.correct, units) for code, rows in source.items()}
-    count = {code: _by_unit(r.ids, torch.ones(len(r.ids)), units) for code, r in source.items()}
+    right = {code: by_unit(rows.ids, rows.correct, units) for code, rows in source.items()}
+    count = {code: by_unit(r.ids, torch.ones(len(r.ids)), units) for code, r in source.items()}
     change = [
-        _by_unit(judged[i][code].ids, judged[i][code].correct, units) - right[code]
+        by_unit(judged[i][code].ids, judged[i][code].correct, units) - right[code]
         for i, code in cells
     ]
     draws = metrics.paired_bootstrap(
@@ -132,7 +145,8 @@ def _resampled(judged: Sequence[Mapping[str, Judged]]) -> list[dict[str, Tensor]
     return out
 
 
-def _by_unit(ids: Ids, values: Tensor, units: Ids) -> Tensor:
+def by_unit(ids: Ids, values: Tensor, units: Ids) -> Tensor:
+    """Sums of the rows' values over the units they belong to, float64[U]."""
     at = gold.positions(ids, units, "predictions: the source stage has no row for")
     return torch.zeros(len(units), dtype=torch.float64).index_add(0, at, values.double())
 
@@ -144,7 +158,7 @@ def _cells(
     judged: Mapping[str, Judged],
     draws: Mapping[str, Tensor],
 ) -> Json:
-    languages = run.recipe.languages()
+    languages = run.recipe.data.languages()
     cells = {code: _cell(stage, code, source, judged, draws) for code in languages}
     targets = [code for code in languages if code != run.recipe.data.source.language]
     return {
@@ -168,7 +182,7 @@ def _cell(
         cell |= judged[code].figures
     if code in draws:
         before = source[code].figures["accuracy"]
-        cell["difference"] = _difference(cell["accuracy"] - before, draws[code])
+        cell["difference"] = difference(cell["accuracy"] - before, draws[code])
     return cell
 
 
@@ -186,11 +200,12 @@ def _average(cells: Mapping[str, Json], codes: Sequence[str], draws: Mapping[str
     }
     if over and set(over) <= set(draws):
         value = _mean([cells[code]["difference"]["value"] for code in over])
-        out["difference"] = _difference(value, torch.stack([draws[c] for c in over]).nanmean(0))
+        out["difference"] = difference(value, torch.stack([draws[c] for c in over]).nanmean(0))
     return out
 
 
-def _difference(value: float, draws: Tensor) -> Json:
+def difference(value: float, draws: Tensor) -> Json:
+    """A difference with its interval."""
     bounds = metrics.interval(draws)
     return {"value": value, "low": bounds.low, "high": bounds.high}
 

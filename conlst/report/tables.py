@@ -17,6 +17,11 @@ from conlst.report.words import (
 )
 
 Json = dict[str, Any]
+LEGEND = (
+    "Bold: the best stage of the column. Struck through: the model collapsed or was rolled back, "
+    "so the figure is no result. Targets: the average over all languages but the source language. "
+    f"{NONE}: no figure (no test rows, or no model for the language)."
+)
 AVERAGES = {"average": "average", "average_targets": "targets"}
 
 
@@ -286,17 +291,21 @@ def time(report: Json) -> Grid:
         for stage in report["stages"]
         for code, record in stage["records"].items()
     ]
-    header = ["stage", "language", "seconds", "steps", "tokens/s", "padding %", "source accuracy %"]
-    return grid("Time", header, rows)
+    header = ["stage", "language", "seconds", "steps", "tokens", "tokens/s", "padding %"]
+    header += ["peak memory MB", "source accuracy %"]
+    note = "Peak memory: the most the process had held by then; on a GPU, of the GPU's."
+    return grid("Time", header, rows, note)
 
 
 def _effort(record: Json) -> list[str]:
-    seconds, tokens = record["seconds"], record["tokens"]
+    seconds, tokens, memory = record["seconds"], record["tokens"], record["peak_memory"]
     return [
         NONE if seconds is None else f"{seconds:.1f}",
         NONE if record["steps"] is None else str(record["steps"]),
+        NONE if tokens is None else str(tokens),
         f"{tokens / seconds:.0f}" if seconds and tokens else NONE,
         percent(record["padding"]),
+        NONE if memory is None else f"{memory / 2**20:.0f}",
         percent(record["source_dev"]),
     ]
 

@@ -1,15 +1,14 @@
 """The report in a terminal: headline, main table, what changed, warnings."""
 
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from conlst.report import parts, tables
+from conlst.report import compare_tables, parts, tables
 from conlst.report.grid import Cell, Grid
-from conlst.report.tables import AVERAGES
 from conlst.report.words import fate, headline, inert, points, stage_name
 
 Json = dict[str, Any]
@@ -37,6 +36,15 @@ def prepared(path: str, told: Json) -> RenderableType:
     return Group(_drawn(found), Text(inert(found.note, 2000), "dim"))
 
 
+def compared(found: Json) -> RenderableType:
+    """Accuracies of several runs, and their differences to the first."""
+    main, change = compare_tables.accuracy(found), compare_tables.average(found)
+    shown: list[RenderableType] = []
+    for part in [*_cut(main, len(found["languages"])), change]:
+        shown += [_drawn(part), Text(inert(part.note, 2000), "dim")]
+    return Group(*shown)
+
+
 def _cut(grid: Grid, languages: int) -> list[Grid]:
     """The same in several tables of few languages each, the averages in the last."""
     out = []
@@ -44,16 +52,18 @@ def _cut(grid: Grid, languages: int) -> list[Grid]:
         stop = min(start + WIDE, languages + 1)
         columns = [0, *range(start, stop)]
         if stop > languages:
-            columns += range(stop, stop + len(AVERAGES))
+            columns += range(stop, len(grid.header))
         rows = [[row[i] for i in columns] for row in grid.rows]
-        out.append(Grid(grid.title, [grid.header[i] for i in columns], rows))
+        note = grid.note if stop > languages else ""
+        out.append(Grid(grid.title, [grid.header[i] for i in columns], rows, note))
     return out
 
 
 def _drawn(grid: Grid) -> Table:
     drawn = Table(title=Text(inert(grid.title)), title_justify="left", box=SIMPLE_HEAD)
-    for i, name in enumerate(grid.header):
-        drawn.add_column(Text(inert(name, 60)), justify="right" if i else "left", no_wrap=i > 0)
+    for name, figures in zip(grid.header, grid.of_figures(), strict=True):
+        justify: Literal["left", "right"] = "right" if figures else "left"
+        drawn.add_column(Text(inert(name, 60)), justify=justify, no_wrap=figures)
     for row in grid.rows:
         drawn.add_row(*map(_text, row))
     return drawn

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from conlst import data
 from conlst.arrays import Pool, Rows, Tokens
 from conlst.predict import Labelled
 from conlst.stages.branch import Batch
@@ -13,23 +14,22 @@ from conlst.stages.branch import Batch
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Labelled rows of the source language."""
+    """Labelled rows: of the source language, and what was translated from it."""
 
     rows: Rows
     tokens: Tokens
     label: Tensor
     """int64[S]"""
     classes: tuple[str, ...]
-    language: int = 0
-    """Its place among the run's languages."""
+    language: Tensor
+    """int64[S]: index into the run's languages."""
 
     def one_hot(self, rows: Tensor) -> Tensor:
         return torch.nn.functional.one_hot(self.label[rows], len(self.classes)).float()
 
     def batch(self, rows: Tensor) -> Batch:
         """Some rows with their labels."""
-        language = torch.full((len(rows),), self.language)
-        return Batch(self.rows, self.tokens, rows, self.one_hot(rows), language)
+        return Batch(self.rows, self.tokens, rows, self.one_hot(rows), self.language[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,14 +63,24 @@ class Target:
         )
 
 
+def source_of(read: data.Labelled, tokens: Tokens, languages: Sequence[str]) -> Source:
+    """Number the languages of labelled rows."""
+    return Source(read.rows, tokens, read.label, read.classes, _numbered(read.rows, languages))
+
+
 def target_of(rows: Rows, tokens: Tokens, languages: Sequence[str]) -> Target:
     """Number the languages and the groups of rows that are adapted together."""
-    code = {name: i for i, name in enumerate(languages)}
     groups: dict[str, int] = {}
     return Target(
         rows,
         tokens,
         tuple(languages),
-        torch.tensor([code[name] for name in rows.languages]),
+        _numbered(rows, languages),
         torch.tensor([groups.setdefault(id, len(groups)) for id in rows.ids]),
     )
+
+
+def _numbered(rows: Rows, languages: Sequence[str]) -> Tensor:
+    """int64[N]: the language of each row, as its place among `languages`."""
+    code = {name: i for i, name in enumerate(languages)}
+    return torch.tensor([code[name] for name in rows.languages])

@@ -4,7 +4,8 @@ L = CE(source) + lambda * w_i * CE(y_i, f(A(x_i)))   over the rows i that the se
 
 Offline, the paper's loop, the selector decides once, on the whole pool, and the dropped rows are
 left out. Online, as FixMatch and its kin, it decides on every batch by what the model says of it at
-that step, and the dropped rows count as zeros in the mean.
+that step, and the dropped rows count as zeros in the mean. To retrain is to decide once, and then
+to go through source and selected rows as one set, in which every row counts alike.
 """
 
 import warnings
@@ -45,7 +46,7 @@ def train(
     pool: Pool,
     tools: Tools,
 ) -> Outcome:
-    """Select from the pool and train on what was selected, beside as many source rows."""
+    """Select from the pool and train on what was selected, beside source rows."""
     work = _Work(stage, model, source, target, tools)
     return _online(work, pool) if stage.mode == "online" else _offline(work, pool)
 
@@ -73,11 +74,11 @@ class _Work:
         lengths = self.source.tokens.lengths
         return endless_batches(lengths, self.stage.batch_size, generator=self.generator)
 
-    def source_terms(self, x: LossInput, progress: float) -> list[Term]:
-        """CE(source), where the recipe has it."""
+    def source_terms(self, x: LossInput, progress: float, share: float = 1.0) -> list[Term]:
+        """CE(source), where the recipe has it, scaled by `share`."""
         if self.source_loss is None:
             return []
-        return [Term("source", self.source_loss(replace(x, progress=progress)))]
+        return [Term("source", self.source_loss(replace(x, progress=progress)), share)]
 
     def target_term(self, rows: Selection, progress: float, share: float = 1.0) -> Term:
         """Lambda * w_i * CE(y_i, f(A(x_i))) on some rows of the pool, scaled by `share`."""
@@ -117,6 +118,12 @@ def _offline(work: _Work, pool: Pool) -> Outcome:
             "the selector trusts no row: this iteration trains nothing", ConlstWarning, stacklevel=2
         )
         return Outcome(facts, selection)
+    way = _as_one_set if work.stage.mode == "retrain" else _beside_source_rows
+    return Outcome(facts | way(work, selection, pool.round), selection)
+
+
+def _beside_source_rows(work: _Work, selection: Selection, iteration: int) -> dict[str, object]:
+    """Go through the selected rows, as many source rows beside them."""
 
     def terms(chosen_B: Tensor, progress: float) -> list[Term]:
         out = [work.target_term(_rows(selection, chosen_B), progress)]
@@ -126,7 +133,26 @@ def _offline(work: _Work, pool: Pool) -> Outcome:
         return out + work.source_terms(x, progress)
 
     lengths = work.target.tokens.lengths[selection.index]
-    return Outcome(facts | work.optimise(lengths, terms, pool.round), selection)
+    return work.optimise(lengths, terms, iteration)
+
+
+def _as_one_set(work: _Work, selection: Selection, iteration: int) -> dict[str, object]:
+    """Go through the selected rows and all source rows, numbered one after the other."""
+    K = len(selection.index)
+
+    def terms(chosen_B: Tensor, progress: float) -> list[Term]:
+        selected, sources = chosen_B[chosen_B < K], chosen_B[chosen_B >= K] - K
+        out, share = [], len(selected) / len(chosen_B)
+        if len(selected):
+            out.append(work.target_term(_rows(selection, selected), progress, share))
+        if len(sources):
+            x = labelled(work.model, work.source, sources)
+            out += work.source_terms(x, progress, 1 - share)
+        return out
+
+    lengths = [work.target.tokens.lengths[selection.index]]
+    lengths += [work.source.tokens.lengths] if work.source_loss else []
+    return work.optimise(torch.cat(lengths), terms, iteration)
 
 
 def _online(work: _Work, pool: Pool) -> Outcome:

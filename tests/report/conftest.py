@@ -1,5 +1,6 @@
 """A synthetic run folder: what the runner leaves, without any model."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ class Bed:
     warnings: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=lambda: ["news", "mail"])
     stages: list[str] = field(default_factory=lambda: list(STAGES))
+    text: str = "text {id}"
+    """What rows say."""
     rows: int = 60
 
     def __post_init__(self):
@@ -62,7 +65,12 @@ class Bed:
                 ids = [f"{kind}{i}" for i in range(self.rows)]
                 self.gold[kind, code] = dict(zip(ids, labels.tolist(), strict=True))
                 rows = [
-                    {"id": id_, "text": f"text {id_}", "label": self.classes[y], "genre": g}
+                    {
+                        "id": id_,
+                        "text": self.text.format(id=id_),
+                        "label": self.classes[y],
+                        "genre": g,
+                    }
                     for id_, y, g in zip(ids, labels, self.groups * self.rows, strict=False)
                 ]
                 text = "\n".join(json.dumps(row) for row in rows)
@@ -81,7 +89,9 @@ class Bed:
             for code in ("en", "fr", "sw")
         }
         data = {"classes": self.classes, "notes": ["a note"], "languages": languages}
-        (self.run / "data.json").write_text(json.dumps(data | {"hashes": {"fr.test": "12ab"}}))
+        gold = (self.path / "fr.test.jsonl").read_bytes()
+        hashes = {"fr.test": hashlib.sha256(gold).hexdigest()}
+        (self.run / "data.json").write_text(json.dumps(data | {"hashes": hashes}))
         facts = {"versions": {"torch": "2"}, "threads": 1}
         (self.run / "environment.json").write_text(json.dumps(facts))
 

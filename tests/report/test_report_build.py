@@ -232,8 +232,8 @@ def test_pool_gold_of_other_rows_is_refused(bed):
         build(run)
     pools = {code: list(bed.gold["pool", code]) for code in ("fr", "sw")}
     with pytest.raises(BadInput, match="no gold"):
-        gold.check(bed.recipe(), bed.classes, pools=pools)
-    gold.check(bed.recipe(), bed.classes)
+        gold.check(bed.recipe().data, bed.classes, pools=pools)
+    gold.check(bed.recipe().data, bed.classes)
 
 
 def test_test_rows_without_a_label_are_left_out_and_counted(bed):

@@ -119,7 +119,11 @@ def test_selection_counts_what_was_taken():
     selected = torch.tensor([True, True, False, True])
     label = torch.tensor([0, 2, -1, 2])
     found = metrics.selection(selected, label, torch.tensor([0, 1, 1, 2]), 3)
+    by_class = found.pop("by_class")
     assert found == {"coverage": 0.75, "precision": 2 / 3, "class_balance": [1, 0, 2], "n": 3}
+    assert by_class["right"] == [1, 0, 1]
+    assert by_class["precision"] == pytest.approx([1, math.nan, 0.5], nan_ok=True)
+    assert by_class["coverage"] == [1.0, 0.5, 1.0]
     assert metrics.selection(selected, label, None, 3)["precision"] is None
 
 
@@ -148,3 +152,33 @@ def test_bootstrap_interval_has_the_width_that_theory_gives():
     low, high = metrics.interval(metrics.paired_bootstrap(x, torch.ones(400, 1)).flatten())
     assert high - low == pytest.approx(2 * 1.96 * 0.5 / 20, rel=0.1)
     assert low < 0.5 < high
+
+
+def test_rank_correlation_is_spearmans_rho():
+    stats = pytest.importorskip("scipy.stats")
+    g = torch.Generator().manual_seed(4)
+    for n in (3, 4, 5, 9):
+        a = torch.randint(0, 4, (n,), generator=g).tolist()  # with ties
+        b = torch.randn(n, generator=g).tolist()
+        expected = math.nan if len(set(a)) == 1 else stats.spearmanr(a, b).statistic
+        assert metrics.rank_correlation(a, b) == pytest.approx(expected, nan_ok=True)
+    assert math.isnan(metrics.rank_correlation([1, 2], [1, 2]))
+    assert math.isnan(metrics.rank_correlation([1, 1, 1], [1, 2, 3]))
+
+
+def test_holm_rejects_what_stepping_down_rejects():
+    g = torch.Generator().manual_seed(5)
+    for _ in range(20):
+        p = torch.rand(6, generator=g).mul(0.1).tolist()
+        rejected, order = set(), sorted(range(6), key=p.__getitem__)
+        for step, at in enumerate(order):
+            if p[at] > 0.05 / (6 - step):
+                break
+            rejected.add(at)
+        assert {at for at, q in enumerate(metrics.holm(p)) if q <= 0.05} == rejected
+
+
+def test_p_counts_resamples_on_the_other_side_of_zero():
+    values = torch.tensor([-1.0] * 3 + [1.0] * 96 + [math.nan])
+    assert metrics.two_sided(values) == 2 * 4 / 100
+    assert metrics.two_sided(-values) == 2 * 4 / 100

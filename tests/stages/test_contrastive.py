@@ -52,7 +52,7 @@ def target(model):
 def source(model):
     rows, cells = rows_of("source.en", 24, "en")
     gold = torch.tensor([TOPICS.index(c[2]) for c in cells])
-    return Source(rows, model.tokenise(rows), gold, tuple(TOPICS))
+    return Source(rows, model.tokenise(rows), gold, tuple(TOPICS), torch.zeros_like(gold))
 
 
 @pytest.fixture

@@ -75,17 +75,11 @@ def _refuse_unknown(kind: str, asked: list[str], known: list[str]) -> None:
             raise BadInput(f"no {kind} {name!r}; {allowed(name, known)}")
 
 
-def _seeds(
-    place: Setting,
-    system: str,
-    whole: Json,
-    codes: tuple[str, ...],
-    language: str,
-    seeds: list[int],
-) -> list[Cell]:
+def _seeds(place: Setting, system: str, whole: Json, model: Model, seeds: list[int]) -> list[Cell]:
     """The cells of one model, a seed each."""
+    codes, name = model
     return [
-        Cell(place, system, codes, language, seed, of_cell(whole, list(codes), seed, system))
+        Cell(place, system, codes, name, seed, of_cell(whole, list(codes), seed, system))
         for seed in seeds
     ]
 

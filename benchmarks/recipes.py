@@ -88,9 +88,8 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
     beside = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
     budget = beside / f"{file.stem}.budget.json"
-    return Setting(
-        file.stem, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed
-    )
+    given = json.loads(budget.read_text(encoding="utf-8")) if budget.is_file() else {}
+    return Setting(file.stem, merged, given, bed)
 
 
 def _file(name: str) -> Path:

@@ -77,6 +77,7 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     """
     file = _file(name)
     raw = json.loads(file.read_text(encoding="utf-8"))
+    budget = _budget(file, raw.get("extends", []))
     text = json.dumps(extended(anchored(raw, file.parent), file.parent, ()))
     if "{bed}" in text and bed is None:
         raise BadInput(
@@ -86,10 +87,17 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     bed = bed.resolve() if bed else None
     here = f"{file.parent.as_posix()}/{{bed}}"  # a recipe's paths are taken from its own folder
     merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
-    beside = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
-    budget = beside / f"{file.stem}.budget.json"
-    given = json.loads(budget.read_text(encoding="utf-8")) if budget.is_file() else {}
-    return Setting(file.stem, merged, given, bed)
+    return Setting(file.stem, merged, budget, bed)
+
+
+def _budget(file: Path, extends: list[str]) -> Json:
+    """The budget of a setting: its own, else that of a setting beside it that it extends."""
+    folder = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
+    for name in (file.name, *extends):
+        beside = (folder / name).with_suffix(".budget.json")
+        if beside.is_file():
+            return dict(json.loads(beside.read_text(encoding="utf-8")))
+    return {}
 
 
 def _file(name: str) -> Path:

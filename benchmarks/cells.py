@@ -57,7 +57,7 @@ def cells(
     found, refused = list[Cell](), dict[str, str]()
     for system in run:
         try:
-            whole = resolved(place, system.recipe or {})
+            whole = resolved(place, place.own(system.name, system.recipe or {}))
             models = _models(whole, languages)
         except BadInput as error:
             refused[system.name], models = str(error), []

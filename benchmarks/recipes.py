@@ -48,6 +48,10 @@ class Setting:
     def source(self) -> str:
         return str(self.recipe["data"]["source"].get("language", "en"))
 
+    def own(self, system: str, recipe: Json) -> Json:
+        """A system's differences, with what it gets here instead of what all get."""
+        return merged_over(recipe, self.budget.get("systems", {}).get(system, {}))
+
     def anonymous(self, value: Any) -> Any:
         """The same JSON with names in the place of this machine's folders."""
         if isinstance(value, dict):

@@ -5,11 +5,12 @@ from it. Between the two stands the setting's budget: what every method gets her
 
     settings/NAME.json          a recipe, if the package has none of that name; {bed} is --bed
     settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}},
-                                "translate": values}
+                                "translate": values, "systems": {SYSTEM: differences}}
 
 A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type
 in the stage; `translate` goes where a method translates texts. What a system says of itself is said
-last.
+last, and then what `systems` says of it for this setting. A setting without a budget has that of
+the setting it extends.
 """
 
 import json

@@ -59,13 +59,12 @@ class Setting:
             return {key: self.anonymous(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.anonymous(item) for item in value]
-        if not isinstance(value, str) or not value.startswith("/"):
+        if not isinstance(value, str):
             return value
         known = {"{bed}": self.bed, "{conlst}": PACKAGED.parent, "{benchmarks}": HERE}
         for name, folder in known.items():
-            if folder and Path(value).is_relative_to(folder):
-                return f"{name}/{Path(value).relative_to(folder).as_posix()}"
-        return Path(value).name
+            value = value.replace(f"{folder}/", f"{name}/")
+        return Path(value).name if value.startswith("/") else value
 
 
 def names() -> list[str]:

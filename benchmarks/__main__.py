@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from benchmarks import HERE, tables
+from benchmarks import HERE, figures, tables
 from benchmarks.study import Study, names, study
 from conlst.cli import Commands
 from conlst.errors import BadInput, allowed
@@ -88,6 +88,9 @@ def _run(
 
 def _told(plan: Study, where: str, results: Path) -> None:
     """The study's table; where results are the project's own, README.md is written anew too."""
+    if plan.kind == "figures":
+        for file in figures.draw(plan, where, results):
+            click.echo(f"drew {file}", err=True)
     click.echo(tables.of_study(plan, where, results))
     if results == RESULTS:
         tables.write()

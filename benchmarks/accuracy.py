@@ -16,6 +16,10 @@ from benchmarks.study import Study, System
 Json = dict[str, Any]
 ORDER = ["en", "fr", "es", "de", "el", "bg", "ru", "tr", "ar", "vi", "th", "zh", "hi", "sw", "ur"]
 """Languages stand in the order of the paper's first table."""
+INTERVALS = (
+    "Differences are in points; 95 % intervals and p-values are by a paired bootstrap over seeds "
+    "and premises, and p is corrected by Holm's method for all systems of the table."
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ def tables(plan: Study, setting: str, root: Path) -> str:
         _main(plan, scores, languages, targets, against),
         _stages(scores, targets or languages),
     ]
-    return "\n\n".join([*parts, *_notes(plan, scores, languages)])
+    return "\n\n".join([*parts, " ".join(_notes(plan, scores, languages))])
 
 
 def ordered(codes: Iterable[str]) -> list[str]:
@@ -208,6 +212,8 @@ def _notes(plan: Study, scores: Sequence[Scores], languages: list[str]) -> list[
         if gone := withdrawn(each):
             said.append(f"{gone}; the stage before it counts")
         notes += [f"{each.system.label}: {what}." for what in said]
+    if plan.baseline:
+        notes.append(INTERVALS)
     return notes + ([plan.note] if plan.note else [])
 
 

@@ -1,5 +1,6 @@
 """Table 4: how many pool rows are sure, half sure and unsure, and how right, around stage 1."""
 
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,24 +20,16 @@ def tables(plan: Study, setting: str, root: Path) -> str:
     """Count and accuracy of every band, before and after stage 1, a line a system and language."""
     found = results.read(root, setting, [system.name for system in plan.systems])
     head = ["system", "language", "seeds"]
-    head += [
-        f"{band} {when}, {what}"
-        for band in BANDS
-        for when in ("before", "after")
-        for what in ("rows", "%")
-    ]
+    head += [f"{band} {when}, {what}" for band, when, what in product(BANDS, WHEN, WHAT)]
     rows = []
     for system in plan.systems:
         held = found[system.name]
         for code in ordered(code for result in held for code in result["languages"]):
             pools = [pool for result in held if (pool := after_stage_1(result, code))]
-            cells = [
-                cell
-                for band in BANDS
-                for when in WHEN.values()
-                for cell in _cells(pools, when, band)
-            ]
-            rows.append([system.label, code, str(len(pools)), *cells])
+            row = [system.label, code, str(len(pools))]
+            for band, when in product(BANDS, WHEN.values()):
+                row += _cells(pools, when, band)
+            rows.append(row)
     return table(head, rows, left=2) if rows else ""
 
 

@@ -22,7 +22,7 @@ from conlst.report.files import RunFiles, StageFiles, open_run
 
 Json = dict[str, Any]
 KEPT = ("setting", "adapt", "languages", "source_language", "classes", "seed", "environment")
-OF_STAGE = ("name", "seconds", "records", "pool", "complement", "curve", "selection")
+OF_STAGE = ("name", "seconds", "pool", "complement", "curve", "selection")
 OF_TEST = ("accuracy", "macro_f1", "n", "calibration_error", "groups", "collapse", "rolled_back")
 
 
@@ -43,7 +43,10 @@ def of_run(cell: Cell, report: Report, measured: Json) -> Json:
         **measured,
         "kept": told["handed_out"]["stages"],
         "rows": {code: bitmaps.named(_ids(run, tests, code)) for code in tests},
-        "stages": [_stage(stage, rows) for stage, rows in zip(told["stages"], right, strict=True)],
+        "stages": [
+            _stage(stage, rows) | {"records": cell.setting.anonymous(stage["records"])}
+            for stage, rows in zip(told["stages"], right, strict=True)
+        ],
         "warnings": cell.setting.anonymous(told["warnings"]),
         "recipe": cell.setting.anonymous(cell.recipe),
     }

@@ -5,11 +5,12 @@ from it. Between the two stands the setting's budget: what every method gets her
 
     settings/NAME.json          a recipe, if the package has none of that name; {bed} is --bed
     settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}},
-                                "translate": values}
+                                "translate": values, "systems": {SYSTEM: differences}}
 
 A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type
 in the stage; `translate` goes where a method translates texts. What a system says of itself is said
-last.
+last, and then what `systems` says of it for this setting. A setting without a budget has that of
+the setting it extends.
 """
 
 import json
@@ -58,13 +59,12 @@ class Setting:
             return {key: self.anonymous(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.anonymous(item) for item in value]
-        if not isinstance(value, str) or not value.startswith("/"):
+        if not isinstance(value, str):
             return value
         known = {"{bed}": self.bed, "{conlst}": PACKAGED.parent, "{benchmarks}": HERE}
         for name, folder in known.items():
-            if folder and Path(value).is_relative_to(folder):
-                return f"{name}/{Path(value).relative_to(folder).as_posix()}"
-        return Path(value).name
+            value = value.replace(f"{folder}/", f"{name}/")
+        return Path(value).name if value.startswith("/") else value
 
 
 def names() -> list[str]:
@@ -81,6 +81,7 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     """
     file = _file(name)
     raw = json.loads(file.read_text(encoding="utf-8"))
+    budget = _budget(file, raw.get("extends", []))
     text = json.dumps(extended(anchored(raw, file.parent), file.parent, ()))
     if "{bed}" in text and bed is None:
         raise BadInput(
@@ -90,10 +91,17 @@ def setting(name: str, bed: Path | None = None) -> Setting:
     bed = bed.resolve() if bed else None
     here = f"{file.parent.as_posix()}/{{bed}}"  # a recipe's paths are taken from its own folder
     merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
-    beside = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
-    budget = beside / f"{file.stem}.budget.json"
-    given = json.loads(budget.read_text(encoding="utf-8")) if budget.is_file() else {}
-    return Setting(file.stem, merged, given, bed)
+    return Setting(file.stem, merged, budget, bed)
+
+
+def _budget(file: Path, extends: list[str]) -> Json:
+    """The budget of a setting: its own, else that of a setting beside it that it extends."""
+    folder = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
+    for name in (file.name, *extends):
+        beside = (folder / name).with_suffix(".budget.json")
+        if beside.is_file():
+            return dict(json.loads(beside.read_text(encoding="utf-8")))
+    return {}
 
 
 def _file(name: str) -> Path:

@@ -9,6 +9,7 @@ the same test rows.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -58,9 +59,7 @@ def compared(
     difference_RU = by_unit(system_RLN, units_N) - by_unit(other_RLN, units_N)
     rows_U = np.bincount(units_N).astype(float)
     R, U = difference_RU.shape
-    generator = np.random.default_rng(seed)
-    w_BU = _counts(generator, resamples, U)  # first, so that every comparison has this very draw
-    v_BR = _counts(generator, resamples, R)
+    w_BU, v_BR = _counts(seed, resamples, U), _counts(seed + 1, resamples, R)
     of_seed_BR = (w_BU @ difference_RU.T) / (w_BU @ rows_U)[:, None]
     d_B = (v_BR * of_seed_BR).sum(1) / R
     low, high = np.quantile(d_B, [0.025, 0.975])
@@ -68,9 +67,13 @@ def compared(
     return Comparison(value, float(low), float(high), _two_sided(d_B))
 
 
-def _counts(generator: np.random.Generator, draws: int, things: int) -> Floats:
-    """How often each of some things comes up when as many are drawn, float[draws, things]."""
-    drawn = generator.integers(things, size=(draws, things))
+@lru_cache(maxsize=4)
+def _counts(seed: int, draws: int, things: int) -> Floats:
+    """How often each of some things comes up when as many are drawn, float[draws, things].
+
+    It is kept: every comparison of a table has this very draw.
+    """
+    drawn = np.random.default_rng(seed).integers(things, size=(draws, things))
     flat = (drawn + np.arange(draws)[:, None] * things).ravel()
     return np.bincount(flat, minlength=draws * things).reshape(draws, things).astype(float)
 

@@ -4,13 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import HERE, PACKAGED, accuracy, bands
+from benchmarks import HERE, PACKAGED, accuracy, bands, classes, figures
 from benchmarks.speed.table import tables as speed
 from benchmarks.study import Study, names, study
 
 Json = dict[str, Any]
 RESULTS = HERE / "results"
-KINDS = {"accuracy": accuracy.tables, "bands": bands.tables}
+KINDS = {
+    "accuracy": accuracy.tables,
+    "bands": bands.tables,
+    "classes": classes.tables,
+    "figures": figures.tables,
+}
 """What is made of a study's results."""
 NOTHING = "No result file is there."
 
@@ -50,11 +55,9 @@ def sentence(plan: Study, setting: str, root: Path) -> str:
     versions = sorted({_versions(result) for result in found})
     hours = sum(result["seconds"] for result in found) / 3600
     return (
-        f"{settings().get(setting, setting)} Test accuracy in percent, mean and standard deviation "
-        f"over seeds ({', '.join(map(str, seeds))}); {' and '.join(transfer)}; {len(found)} cells, "
-        f"{hours:.1f} hours on {', '.join(devices)}; {'; '.join(versions)}. Intervals are of 95 %, "
-        "by a paired bootstrap over premises and seeds; p is corrected by Holm's method for all "
-        "systems of the table."
+        f"{settings().get(setting, setting)} In percent, mean and standard deviation over seeds "
+        f"({', '.join(map(str, seeds))}); {' and '.join(transfer)}; {len(found)} cells, "
+        f"{hours:.1f} hours on {', '.join(devices)}; {'; '.join(versions)}."
     )
 
 

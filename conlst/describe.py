@@ -14,6 +14,7 @@ from conlst import data
 from conlst import recipe as recipes
 from conlst.errors import BadInput, allowed
 from conlst.recipe import File, Optimisation, Recipe, Translation
+from conlst.recipe.wording import in_words
 from conlst.registry import REGISTRIES, Registry, Strategy
 
 ELSEWHERE = "from another package"
@@ -66,7 +67,7 @@ def parameters(cls: type[Strategy]) -> list[Parameter]:
     whole = cls.model_json_schema() if cls.model_fields else {}
     schema, inner = whole.get("properties", {}), whole.get("$defs", {})
     return [
-        Parameter(name, _allowed(schema[name], inner), _default(field), field.description or "")
+        Parameter(name, in_words(schema[name], inner), _default(field), field.description or "")
         for name, field in cls.model_fields.items()
     ]
 
@@ -140,28 +141,6 @@ def _loaded(registry: Registry[Any], name: str) -> type[Strategy]:
         return registry[name]
     except ImportError as error:
         raise BadInput(str(error)) from None
-
-
-def _allowed(schema: dict[str, Any], inner: dict[str, Any]) -> str:
-    """What a JSON schema allows, in words; `inner` holds what its references lead to."""
-    if "$ref" in schema:
-        fields = inner[schema["$ref"].rpartition("/")[2]].get("properties", {})
-        return f"object of {', '.join(fields)}"
-    if "slot" in schema:
-        return f"one of {schema['slot']}"
-    if "anyOf" in schema:
-        return " | ".join(_allowed(choice, inner) for choice in schema["anyOf"])
-    if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
-    if "const" in schema:
-        return str(schema["const"])
-    if schema.get("type") == "array":
-        return f"list of {_allowed(schema.get('items', {}), inner)}"
-    if "additionalProperties" in schema:
-        return f"object of name: {_allowed(schema['additionalProperties'], inner)}"
-    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
-    return f"{schema.get('type', 'anything')} {', '.join(bounds)}".strip()
 
 
 def _default(field: Any) -> str:

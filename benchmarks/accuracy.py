@@ -126,9 +126,12 @@ def _main(
 
 
 def _label(each: Scores, languages: Sequence[str]) -> str:
-    """A system's name, and that its configuration is a mixed one."""
+    """A system's name, and that it is not what its name says, or not in all languages."""
     label = each.system.label + (" (imported)" if each.system.recipe is None else "")
-    return f"{label} (mixed)" if lacking(each, languages) else label
+    without = lacking(each, languages)
+    if set(without) == each.languages:
+        return f"{label} (without back-translation)" if without else label
+    return f"{label} (mixed)" if without else label
 
 
 def _stages(scores: Sequence[Scores], languages: list[str]) -> str:
@@ -200,21 +203,27 @@ def _skipped(result: Json) -> list[str]:
 
 
 def _notes(plan: Study, scores: Sequence[Scores], languages: list[str]) -> list[str]:
-    """What a reader of the table must know."""
-    notes = [f"{s.label}: {s.note}." for s in plan.systems if s.note]
+    """What a reader of the table must know; what holds of several systems is said once."""
+    said: dict[str, list[str]] = {}
     for each in scores:
-        said = []
-        if without := lacking(each, languages):
-            where = "all languages" if set(without) == each.languages else ", ".join(without)
-            said.append(f"a mixed configuration, without back-translation in {where}")
-        if part := [c for c in languages if 0 < len(each.values(c)) < len(each.seeds)]:
-            said.append(f"fewer seeds in {', '.join(part)}")
-        if gone := withdrawn(each):
-            said.append(f"{gone}; the stage before it counts")
-        notes += [f"{each.system.label}: {what}." for what in said]
-    if plan.baseline:
-        notes.append(INTERVALS)
-    return notes + ([plan.note] if plan.note else [])
+        for what in _facts(each, languages):
+            said.setdefault(what, []).append(each.system.label)
+    notes = [f"{', '.join(labels)}: {what}." for what, labels in said.items()]
+    return [*notes, *[INTERVALS] * bool(plan.baseline), *[plan.note] * bool(plan.note)]
+
+
+def _facts(each: Scores, languages: list[str]) -> list[str]:
+    facts = [each.system.note] if each.system.note else []
+    if without := lacking(each, languages):
+        whole = set(without) == each.languages
+        where = "" if whole else f" in {', '.join(without)}"
+        kind = "" if whole else "a mixed configuration, "
+        facts.append(f"{kind}no translator was there{where}, so rows stand for their translations")
+    if part := [c for c in languages if 0 < len(each.values(c)) < len(each.seeds)]:
+        facts.append(f"fewer seeds in {', '.join(part)}")
+    if gone := withdrawn(each):
+        facts.append(f"{gone}; the stage before it counts")
+    return facts
 
 
 def withdrawn(each: Scores) -> str:

@@ -124,7 +124,14 @@ def test_an_average_over_mixed_configurations_is_called_so(root):
     put(root, "ours", "sw", 13, 20, 22, facts=skipped)
     text = tables.of_study(PLAN, "s", root)
     assert line(text, "CoNLST")[0] == "CoNLST (mixed)"
-    assert "a mixed configuration, without back-translation in sw" in text
+    assert "CoNLST: a mixed configuration, no translator was there in sw" in text
+
+
+def test_a_system_that_nowhere_did_what_its_name_says_is_called_so(root):
+    skipped = {"augment": {"languages": {}, "skipped": ["sw"]}}
+    put(root, "ours", "sw", 13, 20, 22, facts=skipped)
+    text = tables.of_study(PLAN, "s", root)
+    assert line(text, "CoNLST")[0] == "CoNLST (without back-translation)"
 
 
 def test_accuracy_is_told_after_every_stage(root):

@@ -6,6 +6,7 @@ from typing import Any
 
 from conlst import recipe as recipes
 from conlst.bench import SOURCE, Bench, bench, environment
+from conlst.blame import naming_parts
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.model import load
@@ -51,6 +52,7 @@ def run(
 
     Raises:
         BadInput: the recipe, a file or the folder cannot be used. Nothing was overwritten.
+        PartFailed: a part from outside raised an error; the part is named, the error is the cause.
     """
     checked = recipes.load(recipe, edits)
     progress = progress or Progress()
@@ -60,12 +62,13 @@ def run(
         _refuse_other_code(folder, checked)
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
-    ready = _prepare(checked, folder, progress)
-    ready.shared = Path(shared) if shared else None
-    _source(ready)
-    for lineage in _lineages(checked):
-        _adapt(ready, lineage)
-    return _finish(ready, page=page)
+    with naming_parts(checked):
+        ready = _prepare(checked, folder, progress)
+        ready.shared = Path(shared) if shared else None
+        _source(ready)
+        for lineage in _lineages(checked):
+            _adapt(ready, lineage)
+        return _finish(ready, page=page)
 
 
 def _lineages(recipe: Recipe) -> list[Lineage]:

@@ -219,8 +219,9 @@ def close(
     """Label pools and tests with the new weights, judge them, and keep it all."""
     place = f"checkpoints/{lineage.folder}{name}"
     bench.trained_to(place)
+    whose = f"{name} ({lineage.language})" if lineage.language else name  # as the report has it
     for message in outcome.warnings:
-        bench.progress.warn(f"{lineage.folder}{name}: {message}")
+        bench.progress.warn(f"{whose}: {message}")
     _write_tables(bench, lineage, name, place, outcome)
     accuracy = bench.source_accuracy()
     messages = list(outcome.warnings)

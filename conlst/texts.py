@@ -11,8 +11,7 @@ from conlst.augment.translators import Table
 from conlst.data import Labelled, content_hash, read_labelled, read_rows
 from conlst.data.oddities import leaked, oddities, shared
 from conlst.errors import BadInput
-from conlst.recipe import File, Recipe, augmented
-from conlst.registry import Strategy
+from conlst.recipe import File, Recipe, augmented, parts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,11 +134,7 @@ def code_hashes(recipe: Recipe) -> dict[str, str]:
 
     A part that its author has changed since makes another run of the same recipe.
     """
-    sections = (recipe.source, recipe.contrastive, recipe.self_training)
-    slots = [getattr(s, name) for s in sections if s for name in type(s).model_fields]
-    slots += recipe.data.translate.translators if recipe.data.translate else []
-    parts = [part for slot in slots if isinstance(slot, Strategy) for part in slot.walk()]
-    classes = {part.name: type(part) for part in parts}
+    classes = {part.name: type(part) for _, part in parts_of(recipe)}
     return {
         f"part {name}": hashlib.sha256(_code_of(cls)).hexdigest()
         for name, cls in classes.items()

@@ -272,8 +272,8 @@ def _with_label(
             f"{place}: no row has a label (empty, '-' and -1 mean none); labels are never assumed"
         )
     if classes is None:
-        first = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
-        rows = cast(Column, table["row"]).take(first).to_pylist()
+        firsts = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
+        rows = cast(Column, table["row"]).take(pa.array(firsts)).to_pylist()
         seen = {label: row for label, row in zip(labels, rows, strict=True) if label is not None}
         _refuse_numbers_among_names(seen, place)
     names = tuple(classes) if classes is not None else _sorted(present)

@@ -49,6 +49,14 @@ def augmented(recipe: Recipe) -> Iterator[tuple[str, Augmenter, tuple[str, ...]]
         yield "self_training.augment", recipe.self_training.augment, tuple(recipe.adapted())
 
 
+def parts_of(recipe: Recipe) -> Iterator[tuple[str, Strategy]]:
+    """(JSON path of its slot, strategy) of every strategy, those inside others too."""
+    for path, slot, _ in _slots(recipe):
+        yield from ((path, part) for part in (slot.walk() if slot else ()))
+    for translator in recipe.data.translate.translators if recipe.data.translate else ():
+        yield from (("data.translate.translators", part) for part in translator.walk())
+
+
 def readout(recipe: Recipe) -> Loss | None:
     """The loss that says how logits become probabilities in this run; None: softmax."""
     return readout_of(recipe.source.loss)

@@ -1,6 +1,7 @@
 """The order of the stages, the run folder, and taking up where a run stopped."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,13 @@ def run(
         _refuse_other_code(folder, checked)
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
-    ready = _prepare(checked, folder, progress)
-    ready.shared = Path(shared) if shared else None
-    _source(ready)
-    for lineage in _lineages(checked):
-        _adapt(ready, lineage)
-    return _finish(ready, page=page)
+    with ExitStack() as hold:
+        ready = _prepare(checked, folder, progress, hold)
+        ready.shared = Path(shared) if shared else None
+        _source(ready)
+        for lineage in _lineages(checked):
+            _adapt(ready, lineage)
+        return _finish(ready, page=page)
 
 
 def _lineages(recipe: Recipe) -> list[Lineage]:
@@ -86,8 +88,8 @@ def _steps(recipe: Recipe) -> list[str]:
     return [*first, *(f"self_training-{i}" for i in range(1, loops + 1))]
 
 
-def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
-    """Read and check everything before hours are spent."""
+def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress, hold: ExitStack) -> Bench:
+    """Read and check everything before hours are spent; then the folder is held."""
     progress.say("reading texts")
     texts = read_texts(recipe)
     check(
@@ -104,7 +106,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     texts, made = translated(recipe, texts, progress)
     told |= {"notes": texts.notes, "translated": made} if made else {}
     ready = bench(recipe, folder, progress, texts, computer)
-    folder.start(recipe.model_dump(mode="json"))
+    hold.enter_context(folder.started(recipe.model_dump(mode="json")))
     if recipe.trackers:
         computer.init_trackers(recipe.name)
     folder.write_json("data.json", told)
@@ -148,10 +150,18 @@ def _same_as_before(
         )
 
 
+def _kept(bench: Bench, place: str) -> dict[str, Any] | None:
+    """The record of a stage that is whole; its files are those that the run wrote."""
+    record = bench.folder.read_json(f"{place}/record.json")
+    if record is not None:
+        bench.folder.check(record["files"])
+        bench.snapshot(place).remove()
+    return record
+
+
 def _source(bench: Bench) -> None:
     """Stage 0, shared by all lineages."""
-    if bench.folder.read_json(f"{SOURCE}/record.json"):
-        bench.progress.say("the source stage is there: going on after it")
+    if _kept(bench, SOURCE):
         return
     outcome = trained_once(bench, source_facts(bench), lambda: _fine_tuned(bench))
     close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
@@ -159,7 +169,7 @@ def _source(bench: Bench) -> None:
 
 def _fine_tuned(bench: Bench) -> Outcome:
     stage, outcome = bench.recipe.source, Outcome({})
-    with watched(outcome):
+    with watched(outcome) as watch:
         if stage.checkpoint:
             outcome.facts["checkpoint"] = stage.checkpoint
             _take_over(bench, stage.checkpoint)
@@ -167,6 +177,7 @@ def _fine_tuned(bench: Bench) -> Outcome:
             if stage.augment:
                 outcome.facts |= prepared(stage.augment, bench.source.rows, bench.progress)
             tools = bench.tools("", "source")
+            tools.snapshot.keep(watch=watch)
             outcome.facts |= source.train(stage, bench.model, bench.source, tools)
     outcome.tokens, outcome.positions = bench.model.take_counts()
     return outcome
@@ -194,8 +205,10 @@ def _adapt(bench: Bench, lineage: Lineage) -> None:
     target, before = bench.target(lineage.adapted), SOURCE
     for name in _steps(bench.recipe):
         place = f"checkpoints/{lineage.folder}{name}"
-        record = bench.folder.read_json(f"{place}/record.json")
+        record = _kept(bench, place)
         if record is None:
+            if not (bench.logged or bench.snapshot(place).exists):  # it says itself where it is
+                bench.progress.say(f"going on after {before.removeprefix('checkpoints/')}")
             record = step(bench, lineage, target, name, before)
         for why in record["collapse"]:
             bench.progress.warn(f"{lineage.folder}{name} collapsed, so it ends here: {why}")

@@ -7,7 +7,7 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside", "transfer", "memory"},
+    {"errors", "progress", "beside", "transfer", "memory", "stopping"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},
@@ -15,8 +15,9 @@ FLOORS = [
     {"recipe", "testing"},
     {"data"},
     {"tokens", "texts", "translated", "folder", "outcome", "inside", "vocabulary", "halving"},
-    {"packing", "precision"},
+    {"packing", "precision", "snapshot"},
     {"model", "token_cache"},
+    {"standing"},
     {"train"},
     {"predict"},
     {"stages"},

@@ -260,6 +260,8 @@ class Classifier(nn.Module):
         with _quiet():
             # One file, however large: `restore` reads one.
             self.network.save_pretrained(folder, max_shard_size="1TB")
+        # How it last cut a text is written too, and where all tokens were kept it has cut none.
+        self.tokenizer("", truncation=True, max_length=self.max_length)
         self.tokenizer.save_pretrained(folder)
         if self.readout:
             (folder / READOUT_FILE).write_text(self.readout.model_dump_json(), encoding="utf-8")

@@ -9,6 +9,7 @@ from conlst import recipe as recipes
 from conlst.bench import SOURCE, Bench, bench, environment
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
+from conlst.kept import prune, record_of
 from conlst.model import load
 from conlst.outcome import Outcome, watched
 from conlst.progress import Progress
@@ -150,18 +151,9 @@ def _same_as_before(
         )
 
 
-def _kept(bench: Bench, place: str) -> dict[str, Any] | None:
-    """The record of a stage that is whole; its files are those that the run wrote."""
-    record = bench.folder.read_json(f"{place}/record.json")
-    if record is not None:
-        bench.folder.check(record["files"])
-        bench.snapshot(place).remove()
-    return record
-
-
 def _source(bench: Bench) -> None:
     """Stage 0, shared by all lineages."""
-    if _kept(bench, SOURCE):
+    if record_of(bench, SOURCE):
         return
     outcome = trained_once(bench, source_facts(bench), lambda: _fine_tuned(bench))
     close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
@@ -203,13 +195,17 @@ def _take_over(bench: Bench, checkpoint: str) -> None:
 def _adapt(bench: Bench, lineage: Lineage) -> None:
     """Stages 1 and 2 of one lineage. A collapse ends it: nothing is built on a broken model."""
     target, before = bench.target(lineage.adapted), SOURCE
+    passed: list[str] = []
+    """Iterations."""
     for name in _steps(bench.recipe):
         place = f"checkpoints/{lineage.folder}{name}"
-        record = _kept(bench, place)
+        record = record_of(bench, place)
+        passed += [place] if name != "contrastive" else []
         if record is None:
             if not (bench.logged or bench.snapshot(place).exists):  # it says itself where it is
                 bench.progress.say(f"going on after {before.removeprefix('checkpoints/')}")
             record = step(bench, lineage, target, name, before)
+            prune(bench, passed[:-2])
         for why in record["collapse"]:
             bench.progress.warn(f"{lineage.folder}{name} collapsed, so it ends here: {why}")
         if record.get("verdict", "go on") != "go on":

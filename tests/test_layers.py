@@ -23,7 +23,7 @@ FLOORS = [
     {"stages"},
     {"report"},
     {"bench"},
-    {"verdicts", "shared"},
+    {"verdicts", "shared", "kept"},
     {"steps"},
     {"runner"},
     {"describe", "draft", "ahead"},

@@ -22,6 +22,8 @@ from conlst.recipe import run_languages
 from conlst.stages.material import Target
 
 Facts = dict[str, Any]
+FILES = "files.json"
+"""The SHA-256 of each file of a stage that is kept."""
 
 
 def trained_once(bench: Bench, facts: Facts | None, train: Callable[[], Outcome]) -> Outcome:
@@ -52,6 +54,8 @@ def trained_once(bench: Bench, facts: Facts | None, train: Callable[[], Outcome]
 
 def _taken(bench: Bench, place: Path) -> Outcome:
     bench.progress.say("another run has trained this very stage: taken from there")
+    kept = RunFolder(place)
+    kept.check(kept.read_json(FILES) or {})
     bench.model.restore(place)
     return Outcome.kept(place)
 
@@ -60,6 +64,8 @@ def _given(bench: Bench, place: Path, outcome: Outcome) -> Outcome:
     def fill(path: Path) -> None:
         bench.model.save(path)
         outcome.keep(path)
+        kept = RunFolder(path)
+        kept.write_json(FILES, kept.digests(["."]))
 
     RunFolder(place.parent).write_folder(place.name, fill)
     return outcome

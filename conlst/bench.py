@@ -20,6 +20,7 @@ from conlst.predict import Labelled, label, stochastic_passes
 from conlst.progress import Progress
 from conlst.recipe import Recipe, augmented, readout, run_languages
 from conlst.registry import Strategy
+from conlst.snapshot import Snapshot
 from conlst.stages.material import Source, Target, source_of, target_of
 from conlst.stages.views import looks_of
 from conlst.texts import Texts
@@ -75,7 +76,12 @@ class Bench:
             f"{folder}{name}",
             self.logged,
             lambda: self.occurring(folder, name),
+            self.snapshot(f"checkpoints/{folder}{name}"),
         )
+
+    def snapshot(self, place: str) -> Snapshot:
+        """Where the stage that will be kept at `place` is put aside while it trains."""
+        return Snapshot(self.folder, place, self.progress)
 
     def occurring(self, folder: str, name: str) -> Tensor | None:
         """bool[V]: the token ids that a stage can meet while it trains; None: it cannot be said.

@@ -1,18 +1,29 @@
-"""The run folder: what is in it is whole, because everything is written aside and then renamed."""
+"""The run folder: what is in it is whole, because everything is written aside and then renamed.
 
+One process at a time writes into it. What was cut off is never taken for whole, and what was
+altered since is named.
+"""
+
+import contextlib
+import hashlib
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from conlst.errors import BadInput
+
+ASIDE = ".unfinished"
+"""How the name of what is not yet in its place ends."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +58,35 @@ class RunFolder:
             )
         return folder
 
-    def start(self, recipe: dict[str, Any]) -> None:
-        """Write the recipe, which makes the folder a run's; once everything else was checked.
+    @contextlib.contextmanager
+    def started(self, recipe: dict[str, Any]) -> Iterator[None]:
+        """Make the folder this recipe's run, once all else was checked, and this process's alone.
+
+        The lock of a process that dies is free.
 
         Raises:
-            BadInput: the folder cannot be written.
+            BadInput: the folder cannot be written, another process is at work in it, or has put
+                something else there meanwhile.
         """
         try:
-            self.write_json("recipe.json", recipe)
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BadInput(
+                f"{self.path}: another process is at work on this very run; wait for it, or choose "
+                "another folder with --out"
+            ) from None
         except OSError as error:
             raise BadInput(f"{self.path}: cannot be a run folder: {error.strerror}") from None
+        try:
+            RunFolder.open(self.path, recipe)
+            for left in self.path.rglob(f".*{ASIDE}"):
+                _remove(left)
+            self.write_json("recipe.json", recipe)
+            yield
+        finally:
+            lock.release()
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """The object in a file, or None where there is no such file."""
@@ -78,10 +108,10 @@ class RunFolder:
         )
 
     def write_text(self, name: str, text: str) -> None:
-        self._write(name, lambda path: path.write_bytes(text.encode()))
+        self.write(name, lambda path: path.write_bytes(text.encode()))
 
     def write_table(self, name: str, table: pa.Table) -> None:
-        self._write(name, lambda path: pq.write_table(table, path, compression="zstd"))
+        self.write(name, lambda path: pq.write_table(table, path, compression="zstd"))
 
     def write_folder(self, name: str, fill: Callable[[Path], None]) -> None:
         """Make a folder by `fill(temporary)` and put it in place in one step."""
@@ -90,29 +120,90 @@ class RunFolder:
             path.mkdir()
             fill(path)
 
-        self._write(name, make)
+        self.write(name, make)
+
+    def write(self, name: str, make: Callable[[Path], object]) -> None:
+        """Make a file or a folder by `make(temporary)` and put it in place in one step.
+
+        Raises:
+            BadInput: there is no room, or no right to write; nothing is left of the attempt.
+        """
+        target = self.path / name
+        aside = target.with_name(f".{target.name}{ASIDE}")
+        try:
+            with _explaining(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _remove(aside)
+                make(aside)
+                for file in _files(aside):
+                    _flush(file)
+                if target.is_dir():
+                    _remove(target)
+                os.replace(aside, target)
+                _flush(target.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                _remove(aside)  # it may be what fills the disk
+            raise
 
     def event(self, kind: str, **facts: Any) -> None:
-        """Append a line to events.jsonl."""
-        line = json.dumps(
-            {"time": round(time.time(), 3), "event": kind, **facts}, ensure_ascii=False
-        )
-        with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        """Append a line to events.jsonl; a last line that was cut off is taken out first."""
+        told = {"time": round(time.time(), 3), "event": kind, **facts}
+        line = json.dumps(told, ensure_ascii=False) + "\n"
+        place = self.path / "events.jsonl"
+        with _explaining(place), place.open("a+b") as file:
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(line.encode())
 
-    def _write(self, name: str, make: Callable[[Path], object]) -> None:
-        target = self.path / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.unfinished")
-        _remove(aside)
-        make(aside)
-        for file in aside.rglob("*") if aside.is_dir() else [aside]:
-            if file.is_file():
-                _flush(file)
-        if target.is_dir():
-            _remove(target)
-        os.replace(aside, target)
-        _flush(target.parent)
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """The SHA-256 of files, and of all files in folders; those that are not there are left out.
+
+        Keys are paths from here.
+        """
+        return {
+            file.relative_to(self.path).as_posix(): _digest(file)
+            for name in names
+            for file in _files(self.path / name)
+        }
+
+    def check(self, digests: Mapping[str, str]) -> None:
+        """Compare files with what they were.
+
+        Raises:
+            BadInput: one is missing, or is another file now.
+        """
+        for name, digest in digests.items():
+            if not (self.path / name).is_file():
+                raise BadInput(f"{self.path / name}: was written by this run and is missing")
+            if _digest(self.path / name) != digest:
+                raise BadInput(
+                    f"{self.path / name}: is torn or was altered since this run wrote it (its "
+                    "SHA-256 is another); put it back, or start anew with another --out"
+                )
+
+
+@contextlib.contextmanager
+def _explaining(target: Path) -> Iterator[None]:
+    """Say what could not be written, when the disk gives up."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise BadInput(
+            f"{target}: cannot be written: {why}; all that stands in the folder is whole, and the "
+            "same command goes on from there"
+        ) from error
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or all files in the folder, in order; none where there is neither."""
+    return sorted(file for file in [path, *path.rglob("*")] if file.is_file())
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _flush(path: Path) -> None:

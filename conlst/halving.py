@@ -52,6 +52,12 @@ class Parts:
         self.rows: int | None = None
         """Most rows of a part; None: batches are whole."""
 
+    def state_dict(self) -> dict[str, int | None]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, int | None]) -> None:
+        self.rows = state["rows"]
+
     def of(self, batch: Tensor) -> tuple[Tensor, ...]:
         """The parts of a batch, in order."""
         return (batch,) if self.rows is None else batch.split(self.rows)

@@ -99,7 +99,8 @@ class Classifier(nn.Module):
         self._entering: list[Tensor] = []
         self.output.register_forward_pre_hook(lambda _, args: self._entering.append(args[0]))
         self.segments = getattr(network.config, "type_vocab_size", 0) > 1
-        self._tokens, self._positions = 0, 0
+        self.counts = 0, 0
+        """(tokens, positions) computed since `take_counts`."""
         self._in_bf16 = False
         self._told = False
 
@@ -185,7 +186,7 @@ class Classifier(nn.Module):
         return Encoded(logits.float(), self._entering.pop().float())
 
     def _count(self, tokens: int, positions: int) -> None:
-        self._tokens, self._positions = self._tokens + tokens, self._positions + positions
+        self.counts = self.counts[0] + tokens, self.counts[1] + positions
 
     def classify(self, features: Tensor) -> Tensor:
         """Logits of features, for those that were changed on the way (mixup)."""
@@ -218,9 +219,8 @@ class Classifier(nn.Module):
 
     def _keep(self, key: str, made: nn.Module) -> None:
         """Take a module among the parts, with the tensors that a checkpoint holds of it."""
-        kept = {name for name in self._kept if name.startswith(f"{key}/")}
-        if kept:
-            made.load_state_dict({name.partition("/")[2]: self._kept[name] for name in kept})
+        if kept := self._kept_of(key):
+            made.load_state_dict(kept)
         # What selectors are shown is on the CPU, and what they remember too.
         placed = made.to(self.device) if key.startswith(LEARNT) else made
         # In the order of their keys: that of first use would differ in a run taken up.
@@ -240,8 +240,7 @@ class Classifier(nn.Module):
 
     def take_counts(self) -> tuple[int, int]:
         """(tokens, positions) computed since the last call: what is between them is padding."""
-        counts = self._tokens, self._positions
-        self._tokens, self._positions = 0, 0
+        counts, self.counts = self.counts, (0, 0)
         return counts
 
     def tokenise(self, rows: Rows) -> Tokens:
@@ -252,7 +251,7 @@ class Classifier(nn.Module):
         self.export(folder)
         head = {name: value.contiguous() for name, value in self.contrastive.state_dict().items()}
         save_file(head, folder / HEAD_FILE)
-        if parts := self._parts_state():
+        if parts := self.parts_state():
             save_file(parts, folder / PARTS_FILE)
 
     def export(self, folder: Path) -> None:
@@ -263,10 +262,12 @@ class Classifier(nn.Module):
         with _quiet():
             # One file, however large: `restore` reads one.
             self.network.save_pretrained(folder, max_shard_size="1TB")
+        # How it last cut a text is written too, and where all tokens were kept it has cut none.
+        self.tokenizer("", truncation=True, max_length=self.max_length)
         self.tokenizer.save_pretrained(folder)
         if self.readout:
             (folder / READOUT_FILE).write_text(self.readout.model_dump_json(), encoding="utf-8")
-            learnt = {n: v for n, v in self._parts_state().items() if n.startswith(LEARNT)}
+            learnt = {n: v for n, v in self.parts_state().items() if n.startswith(LEARNT)}
             if learnt:
                 save_file(learnt, folder / PARTS_FILE)
 
@@ -291,7 +292,13 @@ class Classifier(nn.Module):
         held = load_file(file) if file and file.is_file() else {}
         self._kept = {n: v for n, v in held.items() if remembered or n.startswith(LEARNT)}
 
-    def _parts_state(self) -> dict[str, Tensor]:
+    def load_parts(self, state: dict[str, Tensor]) -> None:
+        """Give strategies what `parts_state` told; also those that are built later."""
+        self._kept = state
+        for key, module in self.parts.items():
+            module.load_state_dict(self._kept_of(key))
+
+    def parts_state(self) -> dict[str, Tensor]:
         """Every part's tensors by `part/name`; also those of a checkpoint that nobody used."""
         now = {
             f"{key}/{name}": value.cpu().contiguous()
@@ -299,6 +306,13 @@ class Classifier(nn.Module):
             for name, value in module.state_dict().items()
         }
         return self._kept | now
+
+    def _kept_of(self, key: str) -> dict[str, Tensor]:
+        return {
+            name.partition("/")[2]: value
+            for name, value in self._kept.items()
+            if name.startswith(f"{key}/")
+        }
 
 
 def _last_linear(network: nn.Module, outputs: int) -> nn.Linear:

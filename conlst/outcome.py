@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conlst.arrays import Selection
+from conlst.errors import ConlstWarning
 from conlst.folder import RunFolder
 
 PLAIN = ("facts", "warnings", "seconds", "tokens", "positions")
@@ -58,12 +59,36 @@ class Outcome:
         )
 
 
+class Watch:
+    """How long a stage has taken, and what it has warned of so far."""
+
+    def __init__(self, caught: list[warnings.WarningMessage]) -> None:
+        self._caught, self._start = caught, time.perf_counter()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Each once, in their order."""
+        return list(dict.fromkeys(str(warning.message) for warning in self._caught))
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"warnings": self.warnings, "seconds": self.seconds}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._start = time.perf_counter() - state["seconds"]
+        for text in state["warnings"]:
+            warnings.warn(text, ConlstWarning, stacklevel=1)
+
+
 @contextmanager
-def watched(outcome: Outcome) -> Iterator[None]:
+def watched(outcome: Outcome) -> Iterator[Watch]:
     """Time a stage and keep what it warns of."""
-    start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
-    outcome.warnings += dict.fromkeys(str(warning.message) for warning in caught)
-    outcome.seconds = time.perf_counter() - start
+        watch = Watch(caught)
+        yield watch
+    outcome.warnings += watch.warnings
+    outcome.seconds = watch.seconds

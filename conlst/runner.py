@@ -1,6 +1,7 @@
 """The order of the stages, the run folder, and taking up where a run stopped."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from conlst.bench import SOURCE, Bench, bench, environment
 from conlst.blame import naming_parts
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
+from conlst.kept import prune, record_of
 from conlst.model import load
 from conlst.outcome import Outcome, watched
 from conlst.progress import Progress
@@ -62,8 +64,8 @@ def run(
         _refuse_other_code(folder, checked)
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
-    with naming_parts(checked):
-        ready = _prepare(checked, folder, progress)
+    with naming_parts(checked), ExitStack() as hold:
+        ready = _prepare(checked, folder, progress, hold)
         ready.shared = Path(shared) if shared else None
         _source(ready)
         for lineage in _lineages(checked):
@@ -89,8 +91,8 @@ def _steps(recipe: Recipe) -> list[str]:
     return [*first, *(f"self_training-{i}" for i in range(1, loops + 1))]
 
 
-def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
-    """Read and check everything before hours are spent."""
+def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress, hold: ExitStack) -> Bench:
+    """Read and check everything before hours are spent; then the folder is held."""
     progress.say("reading texts")
     texts = read_texts(recipe)
     check(
@@ -107,7 +109,7 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress) -> Bench:
     texts, made = translated(recipe, texts, progress)
     told |= {"notes": texts.notes, "translated": made} if made else {}
     ready = bench(recipe, folder, progress, texts, computer)
-    folder.start(recipe.model_dump(mode="json"))
+    hold.enter_context(folder.started(recipe.model_dump(mode="json")))
     if recipe.trackers:
         computer.init_trackers(recipe.name)
     folder.write_json("data.json", told)
@@ -153,8 +155,7 @@ def _same_as_before(
 
 def _source(bench: Bench) -> None:
     """Stage 0, shared by all lineages."""
-    if bench.folder.read_json(f"{SOURCE}/record.json"):
-        bench.progress.say("the source stage is there: going on after it")
+    if record_of(bench, SOURCE):
         return
     outcome = trained_once(bench, source_facts(bench), lambda: _fine_tuned(bench))
     close(bench, Lineage(bench.recipe.adapted(), list(bench.tests)), "source", outcome)
@@ -162,7 +163,7 @@ def _source(bench: Bench) -> None:
 
 def _fine_tuned(bench: Bench) -> Outcome:
     stage, outcome = bench.recipe.source, Outcome({})
-    with watched(outcome):
+    with watched(outcome) as watch:
         if stage.checkpoint:
             outcome.facts["checkpoint"] = stage.checkpoint
             _take_over(bench, stage.checkpoint)
@@ -170,6 +171,7 @@ def _fine_tuned(bench: Bench) -> Outcome:
             if stage.augment:
                 outcome.facts |= prepared(stage.augment, bench.source.rows, bench.progress)
             tools = bench.tools("", "source")
+            tools.snapshot.keep(watch=watch)
             outcome.facts |= source.train(stage, bench.model, bench.source, tools)
     outcome.tokens, outcome.positions = bench.model.take_counts()
     return outcome
@@ -195,11 +197,17 @@ def _take_over(bench: Bench, checkpoint: str) -> None:
 def _adapt(bench: Bench, lineage: Lineage) -> None:
     """Stages 1 and 2 of one lineage. A collapse ends it: nothing is built on a broken model."""
     target, before = bench.target(lineage.adapted), SOURCE
+    passed: list[str] = []
+    """Iterations."""
     for name in _steps(bench.recipe):
         place = f"checkpoints/{lineage.folder}{name}"
-        record = bench.folder.read_json(f"{place}/record.json")
+        record = record_of(bench, place)
+        passed += [place] if name != "contrastive" else []
         if record is None:
+            if not (bench.logged or bench.snapshot(place).exists):  # it says itself where it is
+                bench.progress.say(f"going on after {before.removeprefix('checkpoints/')}")
             record = step(bench, lineage, target, name, before)
+            prune(bench, passed[:-2])
         for why in record["collapse"]:
             bench.progress.warn(f"{lineage.folder}{name} collapsed, so it ends here: {why}")
         if record.get("verdict", "go on") != "go on":

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,17 +18,15 @@ from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.memory import peak_memory
 from conlst.outcome import Outcome, watched
-from conlst.predict import Labelled, label
+from conlst.predict import Labelled
 from conlst.progress import Progress
 from conlst.recipe import Recipe
 from conlst.shared import contrastive_facts, trained_once
 from conlst.stages import contrastive, self_training
+from conlst.stages.curve import Curve
 from conlst.stages.material import Target
 from conlst.train import Tools
 from conlst.verdicts import collapse, one_class, value, verdict
-
-CURVE_ROWS = 500
-"""Pool rows a language that are labelled for a point of the stage-1 curve."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Seen:
 def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> dict[str, Any]:
     """Run one stage of a lineage, and return its record."""
     if name == "contrastive":
-        facts = contrastive_facts(bench, lineage.adapted, lineage.folder)
+        facts = contrastive_facts(bench, target, lineage.folder)
         outcome = trained_once(bench, facts, lambda: _contrastive(bench, lineage, target, before))
         return close(bench, lineage, name, outcome)
     outcome, pool = _self_training(bench, lineage, target, name, before)
@@ -115,22 +114,18 @@ def _starting_point(recipe: Recipe, lineage: Lineage, name: str, before: str) ->
 def _contrastive(bench: Bench, lineage: Lineage, target: Target, before: str) -> Outcome:
     stage, outcome = bench.recipe.contrastive, Outcome({})
     assert stage is not None
-    rows = _spread(target)
-    tokens = target.tokens.take(rows)
-    curve: list[tuple[int, Tensor]] = []
-
-    def observe(at: int) -> None:
-        curve.append((at, label(bench.model, tokens, Progress(), "").logits_NC.argmax(1)))
-
-    with watched(outcome):
+    curve = Curve(bench.model, target)
+    with watched(outcome) as watch:
         pool = _pool(bench, lineage, target, "contrastive", before)
         tools = _begun(bench, lineage, "contrastive", before)
+        tools.snapshot.keep(watch=watch, curve=curve)
         if stage.curve:
-            observe(0)
-        out = contrastive.train(stage, bench.model, bench.source, target, pool, tools, observe)
+            curve.observe(0)
+        out = contrastive.train(
+            stage, bench.model, bench.source, target, pool, tools, curve.observe
+        )
         outcome.tokens, outcome.positions = bench.model.take_counts()
-    if curve:
-        outcome.curve = _curve(curve, target.rows.take(rows.tolist()))
+    outcome.curve = curve.table()
     outcome.facts |= out.facts
     held = pa.array(out.complement_NC.tolist(), pa.list_(pa.bool_()))
     outcome.columns["complement"] = held
@@ -145,26 +140,6 @@ def _begun(bench: Bench, lineage: Lineage, name: str, before: str) -> Tools:
     return bench.tools(lineage.folder, name)
 
 
-def _spread(target: Target) -> Tensor:
-    """Evenly spaced rows of every language, at most `CURVE_ROWS` each."""
-    parts = []
-    for code in target.language.unique():
-        rows = (target.language == code).nonzero().flatten()
-        parts.append(rows[:: -(-len(rows) // CURVE_ROWS)])
-    return torch.cat(parts)
-
-
-def _curve(curve: list[tuple[int, Tensor]], rows: Rows) -> pa.Table:
-    return pa.table(
-        {
-            "step": pa.array([at for at, _ in curve for _ in rows.ids], pa.int32()),
-            "id": pa.array(list(rows.ids) * len(curve)),
-            "language": pa.array(list(rows.languages) * len(curve)),
-            "label": pa.array(torch.cat([said for _, said in curve]).tolist(), pa.int32()),
-        }
-    )
-
-
 def _self_training(
     bench: Bench, lineage: Lineage, target: Target, name: str, before: str
 ) -> tuple[Outcome, Pool]:
@@ -172,11 +147,12 @@ def _self_training(
     stage, outcome = bench.recipe.self_training, Outcome({})
     assert stage is not None
     stage = stage.budgeted(bench.recipe.source)
-    with watched(outcome):
+    with watched(outcome) as watch:
         pool = _pool(bench, lineage, target, name, before)
         if stage.augment:
             outcome.facts |= prepared(stage.augment, target.rows, bench.progress)
         tools = _begun(bench, lineage, name, before)
+        tools.snapshot.keep(watch=watch)
         out = self_training.train(stage, bench.model, bench.source, target, pool, tools)
         outcome.facts |= out.facts
         outcome.selection = out.selection
@@ -222,7 +198,7 @@ def close(
     whose = f"{name} ({lineage.language})" if lineage.language else name  # as the report has it
     for message in outcome.warnings:
         bench.progress.warn(f"{whose}: {message}")
-    _write_tables(bench, lineage, name, place, outcome)
+    tables = _write_tables(bench, lineage, name, place, outcome)
     accuracy = bench.source_accuracy()
     messages = list(outcome.warnings)
     if name == "source":
@@ -245,18 +221,24 @@ def close(
     }
     if seen and outcome.selection:
         record |= _judged(bench, lineage, place, accuracy, outcome.selection, seen)
-    _keep(bench, place, record)
+    _keep(bench, place, record, tables)
     return record
 
 
-def _keep(bench: Bench, place: str, record: dict[str, Any]) -> None:
-    """Write weights and record in one step: the record says that the stage is whole."""
+def _keep(bench: Bench, place: str, record: dict[str, Any], tables: list[str]) -> None:
+    """Write weights and record in one step: the record says that the stage is whole.
 
-    def fill(path: Any) -> None:
+    It holds the SHA-256 of the tables and of the files beside it.
+    """
+
+    def fill(path: Path) -> None:
         bench.model.save(path)
+        weights = {f"{place}/{name}": sha for name, sha in RunFolder(path).digests(["."]).items()}
+        record["files"] = bench.folder.digests(tables) | weights
         RunFolder(path).write_json("record.json", record)
 
     bench.folder.write_folder(place, fill)
+    bench.snapshot(place).remove()
     name, language = record["name"], record["language"]
     bench.folder.event("stage", name=name, language=language, seconds=record["seconds"])
     bench.logged += record["steps"]
@@ -282,19 +264,23 @@ def _judged(
     return {"criterion": values, "verdict": verdict(stop, values)}
 
 
-def _write_tables(bench: Bench, lineage: Lineage, name: str, place: str, outcome: Outcome) -> None:
+def _write_tables(
+    bench: Bench, lineage: Lineage, name: str, place: str, outcome: Outcome
+) -> list[str]:
+    """Write what the stage says of pools and tests; returns the names of the files."""
+    tables, stem = dict[str, pa.Table](), f"{lineage.folder}{name}"
     if lineage.adapted:
         said = bench.label_pools(lineage.adapted, place)
         table = _table(bench.texts.pools, lineage.adapted, said, outcome.columns)
-        bench.folder.write_table(f"pseudo_labels/{lineage.folder}{name}.parquet", table)
+        tables[f"pseudo_labels/{stem}.parquet"] = table
     if outcome.curve is not None:
-        bench.folder.write_table(
-            f"pseudo_labels/{lineage.folder}{name}-curve.parquet", outcome.curve
-        )
+        tables[f"pseudo_labels/{stem}-curve.parquet"] = outcome.curve
     if lineage.tested:
         said = bench.label_tests(lineage.tested)
-        table = _table(bench.texts.tests, lineage.tested, said, {})
-        bench.folder.write_table(f"predictions/{lineage.folder}{name}.parquet", table)
+        tables[f"predictions/{stem}.parquet"] = _table(bench.texts.tests, lineage.tested, said, {})
+    for file, table in tables.items():
+        bench.folder.write_table(file, table)
+    return list(tables)
 
 
 def _table(

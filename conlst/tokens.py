@@ -1,6 +1,7 @@
 """Token ids without padding, and the batches made of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,10 +102,35 @@ def length_batches(lengths: Tensor, size: int, *, generator: torch.Generator) ->
     return [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
 
 
-def endless_batches(lengths: Tensor, size: int, *, generator: torch.Generator) -> Iterator[Tensor]:
+class EndlessBatches:
     """Epoch after epoch of `length_batches`, for a stream that another one paces."""
-    while True:
-        yield from length_batches(lengths, size, generator=generator)
+
+    def __init__(self, lengths: Tensor, size: int, *, generator: torch.Generator) -> None:
+        self.lengths, self.size, self.generator = lengths, size, generator
+        self._began: Tensor | None = None
+        """The generator as it was when the epoch was drawn; None: none was."""
+        self._batches: list[Tensor] = []
+        self._taken = 0
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return self
+
+    def __next__(self) -> Tensor:
+        if self._taken == len(self._batches):
+            self._began, self._taken = self.generator.get_state(), 0
+            self._batches = length_batches(self.lengths, self.size, generator=self.generator)
+        self._taken += 1
+        return self._batches[self._taken - 1]
+
+    def state_dict(self) -> dict[str, object]:
+        return {"began": self._began, "taken": self._taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Draw the epoch again, and stand where it was left. The stream's generator stays."""
+        self._began, self._taken, self._batches = state["began"], state["taken"], []
+        if self._began is not None:
+            again = torch.Generator().set_state(self._began)
+            self._batches = length_batches(self.lengths, self.size, generator=again)
 
 
 def budget_batches(lengths: Tensor, budget: int) -> list[Tensor]:

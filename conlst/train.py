@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -18,7 +20,10 @@ from conlst.losses import Loss
 from conlst.model import Classifier
 from conlst.progress import Progress
 from conlst.recipe import Optimisation
-from conlst.vocabulary import AfterStep, compacted
+from conlst.snapshot import Snapshot
+from conlst.standing import Chance, Moments, Weights
+from conlst.stopping import Stopping
+from conlst.vocabulary import Absent, compacted
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,8 @@ class Tools:
     occurring_V: Callable[[], Tensor | None] = lambda: None
     """bool[V]: the token ids that can occur in it; None: it cannot be said. Asked when it begins to
     train, since only then is known what its augmenter has prepared."""
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    """Where it is put aside while it trains; it tells it what else has a state."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,8 @@ def optimise(
     """Minimise the sum of a stage's terms over its batches.
 
     When memory runs out, batches go in parts (see `halving`). Embedding rows that cannot occur are
-    left out of the work (see `vocabulary`).
+    left out of the work (see `vocabulary`). Every few minutes, and when the run is stopped, it is
+    put aside between two steps; one that was put aside goes on from there (see `snapshot`).
 
     Args:
         model: trained in place; left in evaluation mode.
@@ -114,9 +122,10 @@ def optimise(
     Raises:
         BadInput: a term became infinite or NaN; the step and the term are named.
     """
-    with compacted(model.network, tools.occurring_V, how) as after_optimiser:
+    with compacted(model.network, tools.occurring_V, how) as absent:
         loop = _Loop(model, [b for epoch in epochs for b in epoch], terms_of, how, tools, what)
-        means = loop.run(after_step, after_optimiser)
+        means = loop.run(after_step, absent)
+        tools.snapshot.let_go()
         del loop  # the moments, before the whole embedding comes back
         tools.accelerator.free_memory()  # it would keep every stage's optimiser, moments and all
     model.eval()
@@ -137,30 +146,71 @@ class _Loop:
     ) -> None:
         self.model, self.batches, self.terms_of = model, batches, terms_of
         self.how, self.tools, self.what = how, tools, what
-        self.starts = range(0, len(batches), how.accumulate)
-        steps = len(self.starts)
+        self.steps = -(-len(batches) // how.accumulate)
         self.optimizer = tools.accelerator.prepare(_optimizer(model, how))
-        self.schedule = get_linear_schedule_with_warmup(
-            self.optimizer, round(steps * how.warmup), steps
-        )
+        self.schedule = self._schedule()
         self.parts = Parts(what, _comparing(how))
         self.sums: dict[str, Tensor] = {}
+        self.done = 0
+        """Batches."""
 
-    def run(
-        self, after_step: Callable[[int], None], after_optimiser: AfterStep
-    ) -> dict[str, float]:
-        """All steps; returns the mean of each term."""
-        with self.tools.progress.task(self.what, len(self.batches)) as advance:
-            for start in self.starts:
-                means = self._step(start)
-                after_optimiser(self.optimizer)
+    def _schedule(self, done: int = 0) -> Any:
+        """The rates, as they are after some steps."""
+        warmup = round(self.steps * self.how.warmup)
+        return get_linear_schedule_with_warmup(self.optimizer, warmup, self.steps, done - 1)
+
+    def run(self, after_step: Callable[[int], None], absent: Absent | None) -> dict[str, float]:
+        """All steps that are left; returns the mean of each term."""
+        many, snapshot, of = len(self.batches), self.tools.snapshot, self._beginnings()
+        self._put_into(snapshot, absent)
+        snapshot.take_up(self.what, of)
+        with self.tools.progress.task(self.what, many) as advance, Stopping() as stopping:
+            advance(self.done)
+            while self.done < many:
+                means = self._step(self.done)
+                if absent:
+                    absent.decay(self.optimizer)
                 self.schedule.step()
-                for number, told in enumerate(means, start=start + 1):
-                    self._tell(number, told)
+                for told in means:
+                    self.done += 1
+                    self._tell(self.done, told)
                     advance(1)
-                    after_step(number)
-        many = max(len(self.batches), 1)
-        return {name: float(value) / many for name, value in self.sums.items()}
+                    after_step(self.done)
+                if stopping.asked or snapshot.due:
+                    snapshot.take(of, self.done, many)
+                    stopping.act()
+        return {name: float(value) / max(many, 1) for name, value in self.sums.items()}
+
+    def _put_into(self, snapshot: Snapshot, absent: Absent | None) -> None:
+        snapshot.keep(
+            weights=Weights(self.model),
+            moments=Moments(self.model, self.optimizer),
+            chance=Chance(self.tools.generator, self.model.device),
+            parts=self.parts,
+            loop=self,
+            **({"absent": absent} if absent else {}),
+        )
+
+    def _beginnings(self) -> str:
+        """A digest of what is trained on what: only its like can be gone on with."""
+        digest = hashlib.sha256(version("conlst").encode())
+        for name, parameter in self.model.network.named_parameters():
+            digest.update(f"{name} {tuple(parameter.shape)}".encode())
+        for batch in self.batches:
+            digest.update(batch.numpy().data)
+        return digest.hexdigest()
+
+    def state_dict(self) -> dict[str, Any]:
+        """How far it is. What is no number is not worth keeping."""
+        _refuse_nan(self.sums, self.what, self.done)
+        return {"done": self.done, **self.sums}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Also set the rates, which follow from the steps."""
+        sums = dict(state)
+        self.done = sums.pop("done")
+        self.sums = {name: value.to(self.model.device) for name, value in sums.items()}
+        self.schedule = self._schedule(-(-self.done // self.how.accumulate))
 
     def _step(self, start: int) -> list[dict[str, Tensor]]:
         """One step of the optimiser, and the terms of its batches."""

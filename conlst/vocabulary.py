@@ -116,14 +116,23 @@ class Absent:
 
     def __init__(self, weight_VD: Tensor, absent: Tensor, file: IO[bytes]) -> None:
         self.index, self.file, self.left = absent, file, 1.0
+        self.trained: Tensor | None = None
+        """The rows that stand beside them in the model."""
         for rows in absent.split(AT_ONCE):
             weight_VD[rows.to(weight_VD.device)].cpu().numpy().tofile(file)
 
-    def decay(self, optimizer: torch.optim.Optimizer, trained: Tensor) -> None:
+    def decay(self, optimizer: torch.optim.Optimizer) -> None:
         """Take part in a step of AdamW, before its rates move on."""
         for group in optimizer.param_groups:
-            if any(parameter is trained for parameter in group["params"]):
+            if any(parameter is self.trained for parameter in group["params"]):
                 self.left *= 1 - group["lr"] * group["weight_decay"]
+
+    def state_dict(self) -> dict[str, float]:
+        """The rows themselves are those of the weights that the stage began with."""
+        return {"left": self.left}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.left = state["left"]
 
     def return_to(self, weight_VD: Tensor) -> None:
         """Put them in their places."""
@@ -135,14 +144,10 @@ class Absent:
             weight_VD[rows.to(weight_VD.device)] = values.to(weight_VD.device)
 
 
-AfterStep = Callable[[torch.optim.Optimizer], None]
-"""To be told of every step of the optimiser, before its rates move on."""
-
-
 @contextmanager
 def compacted(
     network: PreTrainedModel, occurring_V: Callable[[], Tensor | None], how: Optimisation
-) -> Iterator[AfterStep]:
+) -> Iterator[Absent | None]:
     """Let a network hold only the embedding rows that can occur, and all of them again at the end.
 
     Nothing is taken out where that would not be exact or not worth it: what occurs is unknown;
@@ -156,14 +161,15 @@ def compacted(
         how: the optimiser and its decay.
 
     Yields:
-        What must be called after every step of the optimiser.
+        The absent rows, which must be told of every step of the optimiser (`decay`); None where
+        the whole matrix is trained.
     """
     whole: Any = network.get_input_embeddings()
     held_V = occurring_V() if _allows_it(network, how) else None
     if held_V is not None and whole.padding_idx is not None:
         held_V[whole.padding_idx] = True
     if held_V is None or int(held_V.sum()) > (1 - WORTH_IT) * len(held_V):
-        yield _nothing
+        yield None
         return
     with tempfile.TemporaryFile() as file:
         try:
@@ -175,13 +181,14 @@ def compacted(
                 ConlstWarning,
                 stacklevel=3,
             )
-            yield _nothing
+            yield None
             return
         some = CompactEmbedding(whole, held_V)
+        absent.trained = some.weight
         network.set_input_embeddings(some)
         shape, whole.weight = whole.weight.shape, None  # its memory is free while training
         try:
-            yield lambda optimizer: absent.decay(optimizer, some.weight)
+            yield absent
         finally:
             weight_VD = some.weight.new_empty(shape).detach()
             absent.return_to(weight_VD)
@@ -199,7 +206,3 @@ def _allows_it(network: PreTrainedModel, how: Optimisation) -> bool:
         return False
     uses = sum(p is whole.weight for _, p in network.named_parameters(remove_duplicate=False))
     return uses == 1 and (how.optimizer == "adamw" or how.weight_decay == 0)
-
-
-def _nothing(optimizer: torch.optim.Optimizer) -> None:
-    """The whole matrix is trained."""

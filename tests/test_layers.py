@@ -7,7 +7,7 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside", "transfer", "memory", "trust", "hub"},
+    {"errors", "progress", "beside", "transfer", "memory", "trust", "hub", "stopping"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},
@@ -25,14 +25,15 @@ FLOORS = [
         "halving",
         "blame",
     },
-    {"packing", "precision"},
+    {"packing", "precision", "snapshot"},
     {"model", "token_cache"},
+    {"standing"},
     {"train"},
     {"predict"},
     {"stages"},
     {"report"},
     {"bench"},
-    {"verdicts", "shared"},
+    {"verdicts", "shared", "kept"},
     {"steps"},
     {"runner"},
     {"describe", "draft", "ahead"},

@@ -418,16 +418,6 @@ class TestExtends:
         message = refusal(written(mine=whole(extends=["methods/conlts"])))
         assert "did you mean 'methods/conlst'?" in message
 
-    def test_a_method_after_a_setting(self):
-        settings = [name for name in recipes.packaged() if name.startswith("settings/")]
-        methods = [name for name in recipes.packaged() if name.startswith("methods/")]
-        assert settings
-        assert methods
-        for setting in settings:
-            for method in methods:
-                both = load({"conlst": 1, "extends": [setting, method]})
-                assert both.model == load(setting).model
-
 
 class TestFileContents:
     @pytest.mark.parametrize(

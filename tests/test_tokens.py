@@ -4,8 +4,8 @@ from transformers import AutoTokenizer
 
 from conlst.arrays import Rows
 from conlst.tokens import (
+    EndlessBatches,
     budget_batches,
-    endless_batches,
     even_batches,
     joined,
     length_batches,
@@ -90,7 +90,7 @@ def test_epochs_differ_and_a_seed_repeats_them():
 
 
 def test_an_endless_stream_goes_through_all_rows_before_it_repeats():
-    stream = endless_batches(torch.arange(1, 11), 4, generator=seeded())
+    stream = EndlessBatches(torch.arange(1, 11), 4, generator=seeded())
     seen = torch.cat([next(stream) for _ in range(3)])
     assert seen.sort().values.tolist() == list(range(10))
     assert len(next(stream)) > 0

@@ -1,7 +1,7 @@
 """What a complementary labeller and a negative sampler are."""
 
 from abc import abstractmethod
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import torch
 from pydantic import Field, field_validator
@@ -45,6 +45,14 @@ class Memory(Protocol):
 
     def remember(self, rows_B: Tensor, outputs_BD: Tensor) -> None:
         """Keep the newest contrastive outputs of these rows."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor | None]:
+        """What is remembered, to be put aside with a run."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Remember what `state_dict` told, and nothing else."""
         ...
 
 

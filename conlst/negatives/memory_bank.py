@@ -1,5 +1,7 @@
 """Negatives that are remembered, not encoded: what the model made of them when it saw them last."""
 
+from typing import Any
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -104,6 +106,14 @@ class Bank:
         if not bool(self._known_N[rows_B].all()):
             self._known_N[rows_B] = True
             self._drawing = None  # its lists lack the rows that are new
+
+    def state_dict(self) -> dict[str, Tensor | None]:
+        return {"known_N": self._known_N, "outputs_ND": self._outputs_ND}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._known_N, kept_ND, there = state["known_N"], state["outputs_ND"], self._outputs_ND
+        self._outputs_ND = kept_ND if there is None or kept_ND is None else kept_ND.to(there)
+        self._drawing = None
 
 
 def _unit(x_BD: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from conlst.errors import BadInput
+from conlst.folder import RunFolder
 from conlst.report.recorded import Recorded, read_object, read_recipe
 
 Ids: TypeAlias = "pa.Array[Any]"
@@ -126,7 +127,7 @@ def open_run(path: Path) -> RunFiles:
     """Read the JSON of a run folder.
 
     Raises:
-        BadInput: it is no run folder, or no stage is finished.
+        BadInput: it is no run folder, no stage is finished, or a table is not what the run wrote.
     """
     recipe, raw = read_recipe(path)
     stages = [_stage(path, name, recipe) for name in recipe.stages()]
@@ -163,6 +164,10 @@ def _stage(path: Path, name: str, recipe: Recorded) -> StageFiles:
             for code in recipe.data.adapted()
         }
     found = {key: read_object(file) for key, file in files.items() if file.is_file()}
+    for record in found.values():
+        written: dict[str, str] = record.get("files", {})
+        tables = {file: sha for file, sha in written.items() if file.endswith(".parquet")}
+        RunFolder(path).check(tables)
     return StageFiles(name, found)
 
 

@@ -20,7 +20,7 @@ from conlst.negatives import NegativeSampler
 from conlst.recipe import ContrastiveStage
 from conlst.stages.encoded import Negatives, labelled, views, with_negatives
 from conlst.stages.material import Source, Target
-from conlst.tokens import endless_batches, length_batches
+from conlst.tokens import EndlessBatches, length_batches
 from conlst.train import Term, Tools, optimise
 from conlst.transfer import on
 
@@ -61,7 +61,9 @@ def train(
         _warn_of_empty_classes(pool, per_class, stage.negatives)
     negatives = Negatives.of(stage, model, pool)
     loss = model.built(stage.loss)
-    source_terms = _source_terms(stage, model, source, g)
+    if negatives:
+        tools.snapshot.keep(negatives=negatives)
+    source_terms = _source_terms(stage, model, source, tools)
 
     def terms(anchors_B: Tensor, progress: float) -> list[Term]:
         complement_BC = _drawn(stage, admissible_NC[anchors_B], g)
@@ -105,13 +107,14 @@ def _drawn(stage: ContrastiveStage, admissible_BC: Tensor, g: torch.Generator) -
 
 
 def _source_terms(
-    stage: ContrastiveStage, model: Classifier, source: Source, g: torch.Generator
+    stage: ContrastiveStage, model: Classifier, source: Source, tools: Tools
 ) -> Callable[[float], list[Term]]:
     """L_CLCS on the next batch of source rows, each with one complementary label (Eq. 7)."""
     if stage.source_loss is None:
         return lambda progress: []
-    loss = model.built(stage.source_loss)
-    sources = endless_batches(source.tokens.lengths, stage.batch_size, generator=g)
+    loss, g = model.built(stage.source_loss), tools.generator
+    sources = EndlessBatches(source.tokens.lengths, stage.batch_size, generator=g)
+    tools.snapshot.keep(sources=sources)
 
     def terms(progress: float) -> list[Term]:
         rows = next(sources)

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,6 +58,15 @@ class Negatives:
         self.counts["K"] = K
         return rows_BnK.flatten(1)
 
+    def state_dict(self) -> dict[str, Any]:
+        remembered = self.drawer.state_dict() if isinstance(self.drawer, Memory) else {}
+        return {"counts": dict(self.counts), **remembered}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.counts.update(state["counts"])
+        if isinstance(self.drawer, Memory):
+            self.drawer.load_state_dict(state)
+
     def census(self) -> dict[str, int]:
         """Draws asked for, and how many found fewer than K rows, or none."""
         if self.counts["none"] == self.counts["asked"]:
@@ -75,7 +85,7 @@ def labelled(model: Classifier, source: Source, rows: Tensor) -> LossInput:
         logits=out.logits,
         target=on(device, source.one_hot(rows)),
         features=out.features,
-        language=source.language[rows].to(device),
+        language=on(device, source.language[rows]),
     )
 
 

@@ -9,7 +9,7 @@ to go through source and selected rows as one set, in which every row counts ali
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +25,7 @@ from conlst.stages.branch import Batch
 from conlst.stages.encoded import labelled
 from conlst.stages.material import Source, Target
 from conlst.stages.views import strong_views
-from conlst.tokens import endless_batches, length_batches
+from conlst.tokens import EndlessBatches, length_batches
 from conlst.train import Term, Tools, optimise
 from conlst.transfer import on
 
@@ -66,13 +66,15 @@ class _Work:
         self.tools, self.generator = tools, tools.generator
         self.loss = model.built(stage.loss)
         self.source_loss = stage.source_loss and model.built(stage.source_loss)
-        self.sources = self._endless()
+        self.sources = self._endless("sources")
         mixes = stage.augment is not None and "source" in stage.augment.all_needs()
-        self.partners = self._endless() if mixes else None
+        self.partners = self._endless("partners") if mixes else None
 
-    def _endless(self) -> Iterator[Tensor]:
-        lengths = self.source.tokens.lengths
-        return endless_batches(lengths, self.stage.batch_size, generator=self.generator)
+    def _endless(self, name: str) -> EndlessBatches:
+        lengths, size = self.source.tokens.lengths, self.stage.batch_size
+        stream = EndlessBatches(lengths, size, generator=self.generator)
+        self.tools.snapshot.keep(**{name: stream})
+        return stream
 
     def source_terms(self, x: LossInput, progress: float, share: float = 1.0) -> list[Term]:
         """CE(source), where the recipe has it, scaled by `share`."""
@@ -160,7 +162,8 @@ def _online(work: _Work, pool: Pool) -> Outcome:
     N, C = len(pool), len(pool.classes)
     pool = replace(pool, history=())  # no batch has one, and to cut it costs the more, the longer
     selector = work.model.built(work.stage.selector, rows=N)
-    target_NC, weight_N = torch.zeros(N, C), torch.zeros(N)
+    taken = _Taken(N, C)
+    work.tools.snapshot.keep(taken=taken)
 
     def terms(batch_B: Tensor, progress: float) -> list[Term]:
         rows_B = batch_B.sort().values
@@ -168,8 +171,7 @@ def _online(work: _Work, pool: Pool) -> Outcome:
         seen = _as_seen_now(work, pool, rows_B, x)
         chosen = selector(seen, generator=work.generator)
         rows = Selection(rows_B[chosen.index], chosen.target_KC, chosen.weight)
-        weight_N[rows_B] = 0.0
-        weight_N[rows.index], target_NC[rows.index] = rows.weight.float(), rows.target_KC.float()
+        taken.put(rows_B, rows)
         out = work.source_terms(x, progress)
         if len(rows.index):
             share = len(rows.index) / len(rows_B)  # dropped rows are zeros in the mean
@@ -177,11 +179,34 @@ def _online(work: _Work, pool: Pool) -> Outcome:
         return out or [Term("target", 0 * x.logits.sum(1))]
 
     facts = work.optimise(work.target.tokens.lengths, terms, pool.round)
-    index = weight_N.nonzero().flatten()
-    if len(index) == 0:
+    selection = taken.selection()
+    if len(selection.index) == 0:
         warnings.warn("the selector never trusted any row", ConlstWarning, stacklevel=2)
-    told: dict[str, object] = {"selected": len(index), "rows": N}
-    return Outcome(told | facts, Selection(index, target_NC[index], weight_N[index]))
+    told: dict[str, object] = {"selected": len(selection.index), "rows": N}
+    return Outcome(told | facts, selection)
+
+
+class _Taken:
+    """What each row of a pool was last taken for, and how much it counted; 0: it was dropped."""
+
+    def __init__(self, N: int, C: int) -> None:
+        self.target_NC, self.weight_N = torch.zeros(N, C), torch.zeros(N)
+
+    def put(self, rows_B: Tensor, chosen: Selection) -> None:
+        """Take in a batch, and which of its rows were chosen."""
+        self.weight_N[rows_B] = 0.0
+        self.weight_N[chosen.index] = chosen.weight.float()
+        self.target_NC[chosen.index] = chosen.target_KC.float()
+
+    def selection(self) -> Selection:
+        index = self.weight_N.nonzero().flatten()
+        return Selection(index, self.target_NC[index], self.weight_N[index])
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"target_NC": self.target_NC, "weight_N": self.weight_N}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        self.target_NC, self.weight_N = state["target_NC"], state["weight_N"]
 
 
 def _as_seen_now(work: _Work, pool: Pool, rows_B: Tensor, x: LossInput) -> Pool:

@@ -1,0 +1,1 @@
+"""What conlst is put through, and how much of it it survives. Each line is one module."""

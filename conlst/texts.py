@@ -79,10 +79,7 @@ def _odd(
     tried |= {"data.source.dev": dev.rows} if dev else {}
     files = {train: source.rows, **adapted, **tried}
     said = [odd for where, rows in files.items() for odd in oddities(rows, where)]
-    said += shared(adapted) + shared(tried)
-    return said + [
-        odd for where, rows in tried.items() for odd in leaked(rows, source.rows, where, train)
-    ]
+    return said + shared(adapted) + shared(tried) + leaked(tried, source.rows, train)
 
 
 def _same_shape(rows: Rows, source: Rows, where: str) -> None:

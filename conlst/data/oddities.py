@@ -71,15 +71,15 @@ def shared(files: Mapping[str, Rows]) -> list[str]:
     ]
 
 
-def leaked(tried: Rows, trained: Rows, where: str, place: str) -> list[str]:
-    """Rows to try a model on that it was trained on, with their labels."""
+def leaked(tried: Mapping[str, Rows], trained: Rows, place: str) -> list[str]:
+    """Files to try a model on with rows that it was trained on, with their labels."""
     known = set(_texts(trained))
-    both = sum(text in known for text in _texts(tried))
-    if not both:
-        return []
+    both = {where: sum(text in known for text in _texts(rows)) for where, rows in tried.items()}
     return [
-        f"{where}: {both} of {len(tried)} row(s) also stand in {place}, with their labels: for "
-        "those, accuracy measures memory"
+        f"{where}: {many} of {len(tried[where])} row(s) also stand in {place}, with their labels: "
+        "for those, accuracy measures memory"
+        for where, many in both.items()
+        if many
     ]
 
 

@@ -21,13 +21,15 @@ RESULT = HERE / "results" / "faults.json"
 def main(kills: int, seed: int, out: Path) -> None:
     """Measure the lines that are asked for; the others stay as they are in the file."""
     from benchmarks.faults import kills as killing
+    from benchmarks.faults.bed import recipes
     from benchmarks.speed import machine
 
     lines: dict[str, Any] = {}
     if kills:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["CONLST_CACHE"] = f"{folder}/cache"
-            lines["kills"] = killing.measure(kills, seed, Path(folder))
+            bed = recipes(Path(folder))
+            lines["kills"] = killing.measure(kills, seed, bed, Path(folder))
     around = {"seed": seed, "machine": machine.machine(), "versions": machine.versions()}
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     told = before | {name: line | around for name, line in lines.items()}

@@ -32,8 +32,9 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy --strict on conlst/
 	$(BIN)/mypy
 
-docs: $(READY) ## write docs/parts.md from the parts and their tests
+docs: $(READY) ## write docs/parts.md and docs/methods.md from the parts and the recipes
 	$(BIN)/python -m tests.parts_table
+	$(BIN)/python -m tests.methods_table
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

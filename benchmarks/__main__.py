@@ -1,14 +1,16 @@
 """`python -m benchmarks STUDY`: run the cells of a study; `tables`: write README.md from them."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks import HERE, tables
+from benchmarks import HERE, figures, tables
+from benchmarks.study import Study, names, study
 from conlst.cli import Commands
+from conlst.errors import BadInput, allowed
+from conlst.progress import inert
 
 RESULTS = HERE / "results"
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -26,10 +28,10 @@ def main() -> None:
     """Studies whose results stand in benchmarks/README.md."""
 
 
-def study_command(file: Path) -> None:
+def study_command(name: str) -> None:
     """The command that runs a study."""
 
-    @main.command(file.stem, help=f"{json.loads(file.read_text(encoding='utf-8'))['title']}.")
+    @main.command(name, help=f"{study(name).title}.")
     @click.option("--setting", "where", default="sib200", show_default=True)
     @click.option("--languages", callback=comma, help="sw,ur,...; the setting's if not given.")
     @click.option("--systems", callback=comma, help="Some of the study's; all if not given.")
@@ -39,7 +41,7 @@ def study_command(file: Path) -> None:
     @click.option("--out", type=PLACE, default="runs/grids", show_default=True, help="For runs.")
     @click.option("--results", type=PLACE, default=RESULTS, help="For result files.")
     def command(**given: Any) -> None:
-        _run(file.stem, **given)
+        _run(name, **given)
 
 
 def _run(
@@ -54,31 +56,44 @@ def _run(
     results: Path,
 ) -> None:
     """Run the cells that have no result file; exit code 1 if any failed."""
-    from benchmarks import grid, live, study
-    from benchmarks import results as files
+    from benchmarks import cells as planned
+    from benchmarks import grid, keeping, live
     from benchmarks.recipes import setting
 
-    plan, place = study.study(name), setting(where, bed)
-    numbers = list(range(study.FIRST_SEED, study.FIRST_SEED + seeds))
-    cells = study.cells(plan, place, languages or place.languages, numbers, systems)
-    known, other = files.known(results, cells)
+    plan, place = study(name), setting(where, bed)
+    if plan.settings and place.name not in plan.settings:
+        raise BadInput(f"{name} is about another setting; {allowed(place.name, plan.settings)}")
+    chosen = languages or plan.languages or place.languages
+    numbers = list(range(planned.FIRST_SEED, planned.FIRST_SEED + seeds))
+    cells, refused = planned.cells(plan, place, chosen, numbers, systems)
+    known, other = keeping.known(results, cells)
     if other:
         click.echo(
             f"{len(other)} result file(s) are of another recipe than the study's now, such as "
             f"{other[0]}.json; delete them to run these cells anew",
             err=True,
         )
-    files.write_rows(results, place)
+    keeping.write_rows(results, place)
     todo = [cell for cell in cells if cell.place not in known]
     click.echo(f"{plan.title}: {len(todo)} of {len(cells)} cells to run", err=True)
     with live.View(cells, known) as view:
         failed = grid.run(todo, jobs, out, results, view)
-    if results == RESULTS:
-        tables.write()
+    _told(plan, place.name, results)
+    failed |= refused
     for cell, message in failed.items():
-        click.echo(f"{cell} failed:\n{message}", err=True)
+        click.echo(f"{cell} failed:\n{inert(message)}", err=True)
     if failed:
         sys.exit(1)
+
+
+def _told(plan: Study, where: str, results: Path) -> None:
+    """The study's table; where results are the project's own, README.md is written anew too."""
+    if plan.kind == "figures":
+        for file in figures.draw(plan, where, results):
+            click.echo(f"drew {file}", err=True)
+    click.echo(tables.of_study(plan, where, results))
+    if results == RESULTS:
+        tables.write()
 
 
 @main.command("tune")
@@ -102,8 +117,8 @@ def write_tables() -> None:
     tables.write()
 
 
-for each in sorted((HERE / "studies").glob("*.json")):
-    if each.stem != "tune":  # it has a command of its own, above
+for each in names():
+    if each != "tune":  # it has a command of its own, above
         study_command(each)
 
 if __name__ == "__main__":

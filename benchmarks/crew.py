@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from benchmarks.study import Cell
+from benchmarks.cells import Cell
 from conlst.errors import BadInput
 
 SPAWN = multiprocessing.get_context("spawn")  # CUDA does not survive a fork

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from benchmarks.cells import Cell
 from benchmarks.crew import Worker
 from benchmarks.live import View, done_stages
-from benchmarks.study import Cell
 
 POLL = 0.5
 """Seconds between two looks at the cells that run."""
@@ -56,7 +56,7 @@ class Grid:
 def prefixes(cell: Cell) -> dict[str, str]:
     """What cells may have in common, by stage: equal texts, equal weights."""
     recipe = cell.recipe
-    data = [recipe["data"]["source"], recipe["data"]["classes"], recipe["data"]["adapt"]]
+    data = {key: value for key, value in recipe["data"].items() if key != "targets"}
     source = json.dumps([recipe["seed"], recipe["model"], data, recipe["source"]])
     if not recipe["contrastive"]:
         return {"source": source}
@@ -69,7 +69,7 @@ def run(cells: list[Cell], jobs: int, out: Path, root: Path, view: View) -> dict
 
     Interrupted, it leaves every cell where it can be taken up.
     """
-    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    threads = max(1, _cores() // jobs)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a worker loads torch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     grid, failed = Grid(list(cells), out), dict[str, str]()
@@ -98,3 +98,9 @@ def run(cells: list[Cell], jobs: int, out: Path, root: Path, view: View) -> dict
 
 def _busy(crew: Sequence[Worker]) -> list[Cell]:
     return [worker.cell for worker in crew if worker.cell]
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1

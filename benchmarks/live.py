@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.study import Cell
+from benchmarks.cells import Cell
 from conlst.progress import inert
 
 WAITING = "."
@@ -80,7 +80,8 @@ class View:
         """All seeds of a system in a language."""
         at = [running[cell.place] for cell in cells if cell.place in running]
         done = [self.known[cell.place] for cell in cells if cell.place in self.known]
-        parts = [_percent(mean(v for v in done if v is not None))] if any(done) else []
+        values = [value for value in done if value is not None]
+        parts = [_percent(mean(values))] if values else []
         parts += [f"{len(done)}/{len(cells)}"] if 0 < len(done) < len(cells) else []
         parts += [f"after {stages[-1]}" if stages else "source" for stages in at[:1]]
         parts += ["failed"] if any(cell.place in self.failed for cell in cells) else []

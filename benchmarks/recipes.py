@@ -4,10 +4,13 @@ A setting is a recipe's model, data and numbers of epochs; a system is a method 
 from it. Between the two stands the setting's budget: what every method gets here, whichever it is.
 
     settings/NAME.json          a recipe, if the package has none of that name; {bed} is --bed
-    settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}}}
+    settings/NAME.budget.json   {"stages": {STAGE: values}, "parts": {STAGE: {TYPE: values}},
+                                "translate": values, "systems": {SYSTEM: differences}}
 
 A budget's `stages` fill those stages that a method has; its `parts` go to every part of that type
-in the stage. What a system says of itself is said last.
+in the stage; `translate` goes where a method translates texts. What a system says of itself is said
+last, and then what `systems` says of it for this setting. A setting without a budget has that of
+the setting it extends.
 """
 
 import json
@@ -17,11 +20,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmarks import HERE
+from benchmarks import HERE, PACKAGED
 from conlst import recipe as recipes
 from conlst.augment import augmenters
 from conlst.errors import BadInput, allowed
-from conlst.recipe.files import PACKAGED, anchored, expanded, extended, merged_over
+from conlst.recipe.files import anchored, expanded, extended, merged_over
 
 Json = dict[str, Any]
 SETTINGS = HERE / "settings"
@@ -46,19 +49,22 @@ class Setting:
     def source(self) -> str:
         return str(self.recipe["data"]["source"].get("language", "en"))
 
+    def own(self, system: str, recipe: Json) -> Json:
+        """A system's differences, with what it gets here instead of what all get."""
+        return merged_over(recipe, self.budget.get("systems", {}).get(system, {}))
+
     def anonymous(self, value: Any) -> Any:
         """The same JSON with names in the place of this machine's folders."""
         if isinstance(value, dict):
             return {key: self.anonymous(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.anonymous(item) for item in value]
-        if not isinstance(value, str) or not value.startswith("/"):
+        if not isinstance(value, str):
             return value
         known = {"{bed}": self.bed, "{conlst}": PACKAGED.parent, "{benchmarks}": HERE}
         for name, folder in known.items():
-            if folder and Path(value).is_relative_to(folder):
-                return f"{name}/{Path(value).relative_to(folder).as_posix()}"
-        return Path(value).name
+            value = value.replace(f"{folder}/", f"{name}/")
+        return Path(value).name if value.startswith("/") else value
 
 
 def names() -> list[str]:
@@ -68,16 +74,14 @@ def names() -> list[str]:
 
 
 def setting(name: str, bed: Path | None = None) -> Setting:
-    """A setting by its name.
+    """A setting by its name, or by the path of its recipe.
 
     Raises:
         BadInput: there is none, or it needs to be told where its data lie.
     """
-    file = SETTINGS / f"{name}.json"
-    file = file if file.is_file() else PACKAGED / "settings" / f"{name}.json"
-    if not file.is_file():
-        raise BadInput(f"no setting {name!r}; {allowed(name, names())}")
+    file = _file(name)
     raw = json.loads(file.read_text(encoding="utf-8"))
+    budget = _budget(file, raw.get("extends", []))
     text = json.dumps(extended(anchored(raw, file.parent), file.parent, ()))
     if "{bed}" in text and bed is None:
         raise BadInput(
@@ -85,10 +89,28 @@ def setting(name: str, bed: Path | None = None) -> Setting:
             "--bed FOLDER, or in CONLST_BED"
         )
     bed = bed.resolve() if bed else None
-    here = f"{SETTINGS.as_posix()}/{{bed}}"  # a setting's paths are taken from its own folder
+    here = f"{file.parent.as_posix()}/{{bed}}"  # a recipe's paths are taken from its own folder
     merged = json.loads(text.replace(here, bed.as_posix()) if bed else text)
-    budget = SETTINGS / f"{name}.budget.json"
-    return Setting(name, merged, json.loads(budget.read_text()) if budget.is_file() else {}, bed)
+    return Setting(file.stem, merged, budget, bed)
+
+
+def _budget(file: Path, extends: list[str]) -> Json:
+    """The budget of a setting: its own, else that of a setting beside it that it extends."""
+    folder = SETTINGS if file.is_relative_to(PACKAGED) else file.parent
+    for name in (file.name, *extends):
+        beside = (folder / name).with_suffix(".budget.json")
+        if beside.is_file():
+            return dict(json.loads(beside.read_text(encoding="utf-8")))
+    return {}
+
+
+def _file(name: str) -> Path:
+    if name.endswith(".json") and Path(name).is_file():
+        return Path(name).resolve()
+    for folder in (SETTINGS, PACKAGED / "settings"):
+        if (folder / f"{name}.json").is_file():
+            return folder / f"{name}.json"
+    raise BadInput(f"no setting {name!r}; {allowed(name, names())}, or the path of a recipe")
 
 
 def resolved(place: Setting, system: Json) -> Json:
@@ -103,6 +125,9 @@ def resolved(place: Setting, system: Json) -> Json:
     for stage, values in place.budget.get("stages", {}).items():
         if base.get(stage, {}) is not None:  # a stage that a method has not stays away
             base = merged_over(base, {stage: values})
+    if base["data"].get("translate"):
+        translate = {"translate": place.budget.get("translate", {})}
+        base = merged_over(base, {"data": translate})
     parts = place.budget.get("parts", {})
     raw = _written_out(_with_values(base, parts, own_first=False))
     raw = _with_values(raw, parts, own_first=False)  # parts that a recipe need not name

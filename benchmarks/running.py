@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 import conlst
-from benchmarks import results
+from benchmarks import keeping, results
+from benchmarks.cells import Cell
 from benchmarks.speed.apart import peak_bytes
-from benchmarks.study import Cell
 
 SHARED = "shared"
 """Where the cells of all studies keep the stages they have in common, under --out."""
@@ -29,9 +29,9 @@ def run(cell: Cell, out: Path, root: Path) -> dict[str, Any]:
         torch.cuda.reset_peak_memory_stats()
     report = conlst.run(cell.recipe, out=folder, shared=out / SHARED, page=False)
     seconds = round(time.perf_counter() - start, 1)
-    result = results.of_run(cell, report, {"seconds": seconds, "peak_bytes": _peak()})
+    result = keeping.of_run(cell, report, {"seconds": seconds, "peak_bytes": _peak()})
     told = {"accuracy": report.data["handed_out"]["average"]["accuracy"], "shared": _shared(folder)}
-    results.write(results.path(root, cell), result)
+    keeping.write(keeping.path(root, cell), result)
     shutil.rmtree(folder)
     del report
     gc.collect()

@@ -1,6 +1,7 @@
 """The command. Each of its verbs imports what it needs when it runs, so that help comes at once."""
 
 import json
+import shutil
 import sys
 import warnings
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ def run(recipe: str, out: Path | None, edits: tuple[str, ...]) -> None:
     except KeyboardInterrupt:
         place = out or "its run folder"
         raise Stopped(f"Stopped. The same command goes on from {place}.") from None
-    Console().print(terminal.table(report.data))
+    Console().print(terminal.table(report.data, progress.told))
     click.echo(f"\nrun     {report.folder}")
     click.echo(f"model   {_models(report.folder)}")
     click.echo(f"report  {report.page}")
@@ -184,7 +185,8 @@ def list_(kind: str | None) -> None:
 def show(name: str) -> None:
     """Show a strategy or a packaged recipe.
 
-    NAME is what `conlst list` calls it, or KIND.NAME where several kinds share a name.
+    NAME is what `conlst list` calls it, KIND.NAME where several kinds share a name, or
+    MODULE:CLASS of a part of your own.
     """
     from conlst import describe
 
@@ -215,8 +217,15 @@ def schema() -> None:
 @click.option("--text", metavar="COLUMN", help="Which column holds the text.")
 @click.option("--pair", metavar="COLUMN", help="Which holds the second text, for pairs.")
 @click.option("--id", metavar="COLUMN", help="Which holds the ids; row numbers otherwise.")
+@click.option("--trust-remote-code", is_flag=True, help="Run code that MODEL brings or names.")
 def predict(
-    model: Path, file: Path, out: Path | None, text: str | None, pair: str | None, id: str | None
+    model: Path,
+    file: Path,
+    out: Path | None,
+    text: str | None,
+    pair: str | None,
+    id: str | None,
+    trust_remote_code: bool,
 ) -> None:
     """Classify rows with a model of a run.
 
@@ -235,19 +244,20 @@ def predict(
             rows, notes = data.read_rows(where, "und", where="FILE")
         for note in notes:
             progress.say(note)
-        classes, probs_NC = predict.classify(model, rows, progress)
+        classes, probs_NC = predict.classify(
+            model, rows, progress, trust_remote_code=trust_remote_code
+        )
     _write_lines(
         out,
         (
-            json.dumps(
+            _line_of_json(
                 {
                     "id": row,
                     "label": classes[probs_C.argmax()],
                     "probabilities": {
                         name: round(p, 6) for name, p in zip(classes, probs_C.tolist(), strict=True)
                     },
-                },
-                ensure_ascii=False,
+                }
             )
             for row, probs_C in zip(rows.ids, probs_NC, strict=True)
         ),
@@ -402,6 +412,7 @@ def _show_strategy(full: str, cls: "type[Strategy]") -> None:
 
     from conlst import describe
 
+    width = shutil.get_terminal_size((110, 24)).columns
     click.echo(f"{full}   {cls.__module__}.{cls.__qualname__}")
     if isinstance(cls.needs, frozenset) and cls.needs:  # else they depend on its parameters
         click.echo(f"needs {', '.join(sorted(cls.needs))}")
@@ -410,10 +421,9 @@ def _show_strategy(full: str, cls: "type[Strategy]") -> None:
     for parameter in describe.parameters(cls):
         table.add_row(parameter.name, parameter.allowed, parameter.default, parameter.description)
     if table.row_count:
-        width = None if sys.stdout.isatty() else 110
         Console(markup=False, highlight=False, width=width).print(table)
         click.echo()
-    click.echo(describe.documentation(cls))
+    click.echo(inert(describe.fitted(describe.documentation(cls), min(width, 100))))
 
 
 def _show_recipe(name: str) -> None:
@@ -431,6 +441,12 @@ def _refuse_no_model(model: Path) -> None:
     inside = sorted(str(path.parent) for path in model.glob("model/**/config.json"))
     hint = f"; did you mean {' or '.join(inside)}?" if inside else "; a run keeps it in RUN/model"
     raise BadInput(f"{model}: no model folder (no config.json in it){hint}")
+
+
+def _line_of_json(value: dict[str, Any]) -> str:
+    """Readable, and inert in a terminal: what `inert` would escape is escaped as JSON does."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if inert(char) == char else json.dumps(char)[1:-1] for char in text)
 
 
 def _write_lines(out: Path | None, lines: Iterator[str]) -> None:

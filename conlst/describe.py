@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,12 +13,24 @@ from pydantic_core import to_jsonable_python
 
 from conlst import data
 from conlst import recipe as recipes
+from conlst.beside import beside
 from conlst.errors import BadInput, allowed
-from conlst.recipe import File, Optimisation, Recipe, Translation
+from conlst.hub import out_of_reach
+from conlst.recipe import File, Model, Optimisation, Recipe, Translation
+from conlst.recipe.wording import in_words
 from conlst.registry import REGISTRIES, Registry, Strategy
+from conlst.trust import refuse_unsafe
 
 ELSEWHERE = "from another package"
 """Stands for the summary of a plug-in: it is loaded only when it is named."""
+
+STARTS = {
+    "continue": "the one before",
+    "pretrained": "the pretrained model",
+    "source": "the source stage",
+    "contrastive": "stage 1",
+}
+"""What an iteration of self-training starts from, by its `reinit`."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,8 @@ def named(name: str) -> list[tuple[str, type[Strategy] | None]]:
         BadInput: nothing is, or it belongs to a plug-in that cannot be loaded.
     """
     found: list[tuple[str, type[Strategy] | None]] = []
+    if ":" in name:
+        return [_by_path(name)]
     for kind, registry in sorted(REGISTRIES.items()):
         plain = name.removeprefix(f"{kind}.").removeprefix(f"{kind}/")
         if plain in registry.names():
@@ -66,7 +81,7 @@ def parameters(cls: type[Strategy]) -> list[Parameter]:
     whole = cls.model_json_schema() if cls.model_fields else {}
     schema, inner = whole.get("properties", {}), whole.get("$defs", {})
     return [
-        Parameter(name, _allowed(schema[name], inner), _default(field), field.description or "")
+        Parameter(name, in_words(schema[name], inner), _default(field), field.description or "")
         for name, field in cls.model_fields.items()
     ]
 
@@ -74,6 +89,16 @@ def parameters(cls: type[Strategy]) -> list[Parameter]:
 def documentation(cls: type[Strategy]) -> str:
     """The docstring of a strategy, with its margin removed."""
     return inspect.getdoc(cls) or "(not documented)"
+
+
+def fitted(text: str, width: int) -> str:
+    """A docstring whose prose is broken anew for a width; formulas and lists stay as they are."""
+    blocks = text.split("\n\n")
+    prose = [not any(line.startswith(" ") for line in block.splitlines()) for block in blocks]
+    return "\n\n".join(
+        textwrap.fill(block, width, break_long_words=False) if plain else block
+        for block, plain in zip(blocks, prose, strict=True)
+    )
 
 
 def summary(recipe: Recipe) -> list[tuple[str, str]]:
@@ -101,14 +126,15 @@ def check_files(recipe: Recipe) -> None:
     Raises:
         BadInput: every fault at once, with the JSON path of the file.
     """
-    from conlst.model import refuse_pickle  # brings transformers, which nothing else here needs
-
+    trusted = recipe.model.trust_remote_code
     checks: list[tuple[str, Callable[[], object]]] = [
-        ("model.name", partial(refuse_pickle, recipe.model.name)),
+        ("model.name", partial(refuse_unsafe, recipe.model.name, trusted=trusted)),
+        ("model.name", partial(_refuse_out_of_reach, recipe.model)),
         *((where, partial(_check_columns, file, roles)) for where, file, roles in _files(recipe)),
     ]
     if recipe.source.checkpoint:
-        checks.append(("source.checkpoint", partial(refuse_pickle, recipe.source.checkpoint)))
+        tuned = partial(refuse_unsafe, recipe.source.checkpoint, trusted=trusted)
+        checks.append(("source.checkpoint", tuned))
     faults = []
     for where, check in checks:
         try:
@@ -135,33 +161,25 @@ def _summary_of_recipe(name: str) -> str:
     return first + stop.strip()
 
 
+def _by_path(name: str) -> tuple[str, type[Strategy]]:
+    """A class as recipes name it, `module:Class`, of whatever kind; found as from this folder."""
+    faults = []
+    with beside(Path.cwd()):
+        for kind, registry in sorted(REGISTRIES.items()):
+            try:
+                return f"{kind}.{name}", registry[name]
+            except ImportError as error:
+                faults.append(str(error).removeprefix(f"{kind}: "))
+    if all(" is no " in fault for fault in faults):
+        raise BadInput(f"{name}: a class of no kind; allowed: {', '.join(REGISTRIES)}")
+    raise BadInput(min(faults, key=lambda fault: "allowed: nothing" in fault))
+
+
 def _loaded(registry: Registry[Any], name: str) -> type[Strategy]:
     try:
         return registry[name]
     except ImportError as error:
         raise BadInput(str(error)) from None
-
-
-def _allowed(schema: dict[str, Any], inner: dict[str, Any]) -> str:
-    """What a JSON schema allows, in words; `inner` holds what its references lead to."""
-    if "$ref" in schema:
-        fields = inner[schema["$ref"].rpartition("/")[2]].get("properties", {})
-        return f"object of {', '.join(fields)}"
-    if "slot" in schema:
-        return f"one of {schema['slot']}"
-    if "anyOf" in schema:
-        return " | ".join(_allowed(choice, inner) for choice in schema["anyOf"])
-    if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
-    if "const" in schema:
-        return str(schema["const"])
-    if schema.get("type") == "array":
-        return f"list of {_allowed(schema.get('items', {}), inner)}"
-    if "additionalProperties" in schema:
-        return f"object of name: {_allowed(schema['additionalProperties'], inner)}"
-    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    bounds = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
-    return f"{schema.get('type', 'anything')} {', '.join(bounds)}".strip()
 
 
 def _default(field: Any) -> str:
@@ -187,7 +205,8 @@ def _stages(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield (
         "self-training",
         (
-            f"{loop.iterations} x " + _budget(loop.budgeted(recipe.source)) + _parts(loop)
+            f"{loop.mode}, {loop.iterations} x {_budget(loop.budgeted(recipe.source))}, each from "
+            f"{STARTS[loop.reinit]}{_parts(loop)}"
             if loop
             else "none"
         ),
@@ -236,6 +255,11 @@ def _brief(value: object) -> str:
         if getattr(value, name) != field.get_default(call_default_factory=True)
     ]
     return f"{value.name}({', '.join(told)})" if told else value.name
+
+
+def _refuse_out_of_reach(model: Model) -> None:
+    if why := out_of_reach(model.name, model.revision):
+        raise BadInput(why)
 
 
 def _check_columns(file: File, needed: tuple[str, ...]) -> None:

@@ -31,6 +31,15 @@ def allowed(found: object, names: Iterable[str]) -> str:
         'allowed: nothing'
     """
     names = list(names)
-    near = difflib.get_close_matches(str(found), names, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}allowed: {', '.join(names) or 'nothing'}"
+    return f"{nearest(found, names)}allowed: {', '.join(names) or 'nothing'}"
+
+
+def nearest(found: object, names: Iterable[str]) -> str:
+    """Ask for the name that is most like `found`; nothing, where none is.
+
+    Examples:
+        >>> nearest("flexmach", ["fixed", "flexmatch"])
+        "did you mean 'flexmatch'? "
+    """
+    near = difflib.get_close_matches(str(found)[:200], list(names), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""

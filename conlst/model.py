@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 from conlst import recipe
 from conlst.arrays import Rows, Sizes, TokenBatch, Tokens
 from conlst.errors import BadInput, ConlstWarning
+from conlst.hub import out_of_reach
 from conlst.inside import reached
 from conlst.losses import Loss
 from conlst.packing import Packed, end_to_end, packed, packs, unpadded
@@ -30,6 +31,7 @@ from conlst.precision import Precision, good_kernels, layers_in_bf16, multiplies
 from conlst.selectors import Selector
 from conlst.tokens import budget_batches, even_batches, pad, tokenise
 from conlst.transfer import on
+from conlst.trust import refuse_unsafe
 
 HEAD_FILE = "contrastive_head.safetensors"
 PARTS_FILE = "parts.safetensors"
@@ -341,10 +343,12 @@ def load(
         autocast: the precision context of a forward pass.
 
     Raises:
-        BadInput: there is no such model, it holds pickled weights only, it is shorter than
-            `max_length`, or it is not fine-tuned for these classes.
+        BadInput: there is no such model, it is not safe to read, it is shorter than `max_length`,
+            or it is not fine-tuned for these classes.
     """
-    refuse_pickle(section.name)
+    refuse_unsafe(section.name, trusted=section.trust_remote_code)
+    if why := out_of_reach(section.name, section.revision):
+        raise BadInput(f"model {why}")
     with _quiet():
         try:
             config, network, lacking, tokenizer = _from_pretrained(section, classes, fine_tuned)
@@ -394,22 +398,6 @@ def _from_pretrained(
     )
     tokenizer = AutoTokenizer.from_pretrained(section.name, **where)
     return config, network, set(info["missing_keys"]), tokenizer
-
-
-def refuse_pickle(name: str) -> None:
-    """A local folder must exist and hold its weights as safetensors: a pickle can execute code."""
-    folder = Path(name)
-    if not (name.startswith((".", "/")) or folder.is_dir()):
-        return
-    if not (folder / "config.json").is_file():
-        raise BadInput(f"model {name!r}: no such folder, or no config.json in it")
-    if not list(folder.glob("*.safetensors")):
-        held = sorted(p.name for p in folder.glob("*.bin")) or ["no weights"]
-        raise BadInput(
-            f"model {name!r} holds {', '.join(held)} and no .safetensors; pickled weights can "
-            "execute code and are not read. Convert them: load with transformers where you trust "
-            "them, then save_pretrained(folder)"
-        )
 
 
 def label_names(config: Any) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """The pseudo-label pass: probabilities and features of many rows, fast."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +20,10 @@ from conlst.model import (
     label_names,
     load,
     longest_input,
-    refuse_pickle,
 )
 from conlst.progress import Progress
 from conlst.recipe import Model
+from conlst.trust import refuse_unsafe
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +97,25 @@ def _pass(model: Classifier, tokens: Tokens, progress: Progress, what: str) -> L
     return Labelled(logits_NC, probs_NC, features_ND)
 
 
-def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], Tensor]:
+def classify(
+    folder: Path, rows: Rows, progress: Progress, *, trust_remote_code: bool = False
+) -> tuple[list[str], Tensor]:
     """Class names and probabilities float[N, C] of texts, by a model folder.
 
+    Args:
+        folder: of the model.
+        rows: to classify.
+        progress: where a bar goes.
+        trust_remote_code: run code that the folder brings or names.
+
     Raises:
-        BadInput: the folder holds no fine-tuned classifier, or only pickled weights.
+        BadInput: the folder holds no fine-tuned classifier, or is not safe to read.
     """
-    name = str(folder.resolve())
-    refuse_pickle(name)
+    name, trusted = str(folder.resolve()), trust_remote_code
+    refuse_unsafe(name, trusted=trusted)
     try:
-        config = AutoConfig.from_pretrained(name, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(name, trust_remote_code=trusted)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=trusted)
     except (OSError, ValueError, KeyError) as error:
         first = str(error).strip().partition("\n")[0]
         raise BadInput(f"model {name!r} cannot be loaded: {first}") from error
@@ -113,19 +123,35 @@ def classify(folder: Path, rows: Rows, progress: Progress) -> tuple[list[str], T
     if len(classes) < 2:
         raise BadInput(f"{folder}: a classifier has two or more classes; found {classes}")
     longest = longest_input(config, tokenizer)
-    section = Model(name=name, max_length=min(longest, 8192))
+    section = Model(name=name, max_length=min(longest, 8192), trust_remote_code=trusted)
     accelerator = train.accelerator(section.precision)
     model = load(section, classes, fine_tuned=True, autocast=accelerator.autocast)
     model = model.to(accelerator.device)
     if (folder / READOUT_FILE).is_file():
-        model.readout = _readout(folder / READOUT_FILE)
+        model.readout = _readout(folder / READOUT_FILE, trusted)
         model.take_parts(folder, remembered=False)
     return classes, label(model, model.tokenise(rows), progress, "predicting").probs_NC
 
 
-def _readout(file: Path) -> Loss:
+def _readout(file: Path, trusted: bool) -> Loss:
+    """The loss that a model's probabilities are read by; `module:Class` is code by another name."""
     try:
-        return losses.validate(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, OSError) as error:
+        held = json.loads(file.read_text(encoding="utf-8"))
+        paths = [name for name in _types(held) if ":" in name]
+        if not paths or trusted:
+            return losses.validate(held)
+    except (ValueError, OSError, RecursionError) as error:
         first = str(error).strip().partition("\n")[0]
         raise BadInput(f"{file}: not the readout of a conlst model: {first}") from error
+    raise BadInput(
+        f"{file}: found the code {paths[0]!r}, which would be imported; allowed: registered "
+        "losses, unless --trust-remote-code is given"
+    )
+
+
+def _types(held: Any) -> Iterator[str]:
+    """Every name of a strategy, however deep."""
+    for item in held.values() if isinstance(held, dict) else held if isinstance(held, list) else ():
+        yield from _types(item)
+    if isinstance(held, dict) and "type" in held:
+        yield str(held["type"])

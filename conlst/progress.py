@@ -53,6 +53,8 @@ class TerminalProgress(Progress):
         from rich.console import Console
 
         self._console = console or Console(stderr=True, highlight=False)
+        self.told: list[str] = []
+        """Warnings so far: nobody needs to read them again."""
         self._bars: Bars | None = None
         """The live display: there from the start of the outermost task to its end."""
 
@@ -63,6 +65,7 @@ class TerminalProgress(Progress):
 
     def warn(self, text: str) -> None:
         """Print a warning in one line, piped or not."""
+        self.told.append(text)
         self._print("warning: " + " ".join(inert(text).split()), style="yellow")
 
     @contextmanager

@@ -14,6 +14,7 @@ its members: they import it.
 import importlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError, model_serializer
@@ -160,6 +161,8 @@ class Registry(Generic[S]):
         try:
             # Only a path is looked for beside the recipe: a plain name is an installed part.
             module = imported(where) if ":" in name else importlib.import_module(where)
+            if not hasattr(module, attribute):
+                raise AttributeError(f"no such class; {allowed(attribute, self._in(module))}")
             cls = getattr(module, attribute)
         except (Exception, SystemExit) as error:
             raise ImportError(
@@ -176,6 +179,11 @@ class Registry(Generic[S]):
         cls.name = own or name
         return cls
 
+    def _in(self, module: ModuleType) -> list[str]:
+        """What a module holds of this kind."""
+        kinds = {n: c for n, c in vars(module).items() if isinstance(c, type)}
+        return [n for n, c in kinds.items() if issubclass(c, self.base) and c is not self.base]
+
     def validate(self, value: object) -> S:
         """Turn what a recipe holds in a slot of this kind into a strategy.
 
@@ -185,17 +193,17 @@ class Registry(Generic[S]):
         if isinstance(value, self.base):
             return value
         if not isinstance(value, Mapping):
-            raise PydanticCustomError(
-                "strategy",
-                "a strategy is an object with a 'type'; found {found}; {allowed}",
-                {"found": repr(value)[:60], "allowed": allowed(value, self.names())},
-            )
+            written = isinstance(value, str) and value in self.names()
+            how = f'write it as {{"type": "{value}"}}' if written else allowed(value, self.names())
+            message = "a strategy is an object with a 'type'; {how}"
+            raise PydanticCustomError("strategy", message, {"how": how})
         fields = dict(value)
         name = fields.pop("type", None)
         try:
             cls = self[name]
         except (KeyError, TypeError):
-            message = f"no such name in {self.kind}; " + allowed(name, self.names())
+            what = f"no such name in {self.kind}" if "type" in value else "is missing"
+            message = f"{what}; {allowed(name, self.names())}"
             raise self._fault("type", name, message) from None
         except ImportError as error:
             raise self._fault("type", name, str(error)) from None

@@ -7,6 +7,7 @@ from typing import Any
 
 from conlst import recipe as recipes
 from conlst.bench import SOURCE, Bench, bench, environment
+from conlst.blame import naming_parts
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.kept import prune, record_of
@@ -53,6 +54,7 @@ def run(
 
     Raises:
         BadInput: the recipe, a file or the folder cannot be used. Nothing was overwritten.
+        PartFailed: a part from outside raised an error; the part is named, the error is the cause.
     """
     checked = recipes.load(recipe, edits)
     progress = progress or Progress()
@@ -62,7 +64,7 @@ def run(
         _refuse_other_code(folder, checked)
         progress.say(f"{folder.path} holds this very run, finished")
         return Report(folder.path, done)
-    with ExitStack() as hold:
+    with naming_parts(checked), ExitStack() as hold:
         ready = _prepare(checked, folder, progress, hold)
         ready.shared = Path(shared) if shared else None
         _source(ready)

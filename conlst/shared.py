@@ -14,10 +14,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from conlst.arrays import Rows
 from conlst.bench import SOURCE, Bench
 from conlst.folder import RunFolder
 from conlst.outcome import Outcome
 from conlst.recipe import run_languages
+from conlst.stages.material import Target
 
 Facts = dict[str, Any]
 FILES = "files.json"
@@ -74,42 +76,44 @@ def source_facts(bench: Bench) -> Facts | None:
     recipe = bench.recipe
     if recipe.source.checkpoint:
         return None  # nothing is trained, and the folder may change under its name
-    counted = "languages" in recipe.source.loss.all_needs()
-    return _around(bench, ("source.",)) | {
+    parts = [part for part in (recipe.source.loss, recipe.source.augment) if part]
+    counted = any({"language", "languages"} & part.all_needs() for part in parts)
+    return _around(bench, "source.") | {
         "seed": recipe.seed,
         "model": recipe.model.model_dump(mode="json") | {"files": _stats(recipe.model.name)},
-        "rows": recipe.data.source.model_dump(mode="json"),
+        "rows": _digest(bench.source.rows, bench.source.label.tolist()),
         "classes": bench.classes,
         "stage": recipe.source.model_dump(mode="json"),
         "languages": run_languages(recipe) if counted else None,
     }
 
 
-def contrastive_facts(bench: Bench, languages: list[str], folder: str) -> Facts | None:
+def contrastive_facts(bench: Bench, target: Target, folder: str) -> Facts | None:
     """What the weights of stage 1 depend on, beside those that it starts from."""
     recipe = bench.recipe
     after = (bench.folder.read_json(f"{SOURCE}/record.json") or {}).get("shared")
     if after is None or recipe.contrastive is None:
         return None
-    rows = [recipe.data.targets[code].unlabelled for code in languages]
-    return _around(bench, tuple(f"{code}.unlabelled" for code in languages)) | {
+    return _around(bench, "contrastive.") | {
         "after": after,
         "folder": folder,  # the chance of a stage depends on it
-        "targets": {
-            code: file.model_dump(mode="json")
-            for code, file in zip(languages, rows, strict=True)
-            if file
-        },
+        "rows": _digest(target.rows, []),
         "languages": run_languages(recipe),
         "stage": recipe.contrastive.model_dump(mode="json"),
     }
 
 
-def _around(bench: Bench, files: tuple[str, ...]) -> Facts:
-    """Hashes of the data whose names begin so and of parts from outside, and the environment."""
+def _around(bench: Bench, section: str) -> Facts:
+    """Files that parts of a section read, the code of parts from outside, and the environment."""
     told = (bench.folder.read_json("data.json") or {})["hashes"]
-    hashes = {name: digest for name, digest in told.items() if name.startswith((*files, "part "))}
+    hashes = {name: digest for name, digest in told.items() if name.startswith((section, "part "))}
     return {"hashes": hashes, "environment": bench.folder.read_json("environment.json")}
+
+
+def _digest(rows: Rows, labels: list[int]) -> str:
+    """SHA-256 of what a stage is shown, wherever it was read from."""
+    held = [list(rows.ids), list(rows.languages), list(rows.texts), list(rows.pairs or ()), labels]
+    return hashlib.sha256(json.dumps(held).encode()).hexdigest()
 
 
 def _stats(name: str) -> list[tuple[str, int, int]]:

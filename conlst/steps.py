@@ -57,7 +57,7 @@ class Seen:
 def step(bench: Bench, lineage: Lineage, target: Target, name: str, before: str) -> dict[str, Any]:
     """Run one stage of a lineage, and return its record."""
     if name == "contrastive":
-        facts = contrastive_facts(bench, lineage.adapted, lineage.folder)
+        facts = contrastive_facts(bench, target, lineage.folder)
         outcome = trained_once(bench, facts, lambda: _contrastive(bench, lineage, target, before))
         return close(bench, lineage, name, outcome)
     outcome, pool = _self_training(bench, lineage, target, name, before)
@@ -195,8 +195,9 @@ def close(
     """Label pools and tests with the new weights, judge them, and keep it all."""
     place = f"checkpoints/{lineage.folder}{name}"
     bench.trained_to(place)
+    whose = f"{name} ({lineage.language})" if lineage.language else name  # as the report has it
     for message in outcome.warnings:
-        bench.progress.warn(f"{lineage.folder}{name}: {message}")
+        bench.progress.warn(f"{whose}: {message}")
     tables = _write_tables(bench, lineage, name, place, outcome)
     accuracy = bench.source_accuracy()
     messages = list(outcome.warnings)

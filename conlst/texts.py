@@ -9,9 +9,9 @@ from typing import Any
 from conlst.arrays import Rows
 from conlst.augment.translators import Table
 from conlst.data import Labelled, content_hash, read_labelled, read_rows
+from conlst.data.oddities import leaked, oddities, shared
 from conlst.errors import BadInput
-from conlst.recipe import File, Recipe, augmented
-from conlst.registry import Strategy
+from conlst.recipe import File, Recipe, augmented, parts_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,26 @@ def read_texts(recipe: Recipe) -> Texts:
                 rows[code], said = read_rows(file, code, where=where)
                 _same_shape(rows[code], source.rows, where)
                 notes += said if kind == "unlabelled" else []
-    return Texts(source, dev, pools, tests, notes)
+    return Texts(source, dev, pools, tests, notes + _odd(source, dev, pools, tests))
+
+
+def _odd(
+    source: Labelled,
+    dev: Labelled | None,
+    pools: dict[str, Rows],
+    tests: dict[str, Rows],
+) -> list[str]:
+    """What is odd about the texts, each on its own and beside the others."""
+    train = "data.source.train"
+    adapted = {f"data.targets.{code}.unlabelled": rows for code, rows in pools.items()}
+    tried = {f"data.targets.{code}.test": rows for code, rows in tests.items()}
+    tried |= {"data.source.dev": dev.rows} if dev else {}
+    files = {train: source.rows, **adapted, **tried}
+    said = [odd for where, rows in files.items() for odd in oddities(rows, where)]
+    said += shared(adapted) + shared(tried)
+    return said + [
+        odd for where, rows in tried.items() for odd in leaked(rows, source.rows, where, train)
+    ]
 
 
 def _same_shape(rows: Rows, source: Rows, where: str) -> None:
@@ -115,11 +134,7 @@ def code_hashes(recipe: Recipe) -> dict[str, str]:
 
     A part that its author has changed since makes another run of the same recipe.
     """
-    sections = (recipe.source, recipe.contrastive, recipe.self_training)
-    slots = [getattr(s, name) for s in sections if s for name in type(s).model_fields]
-    slots += recipe.data.translate.translators if recipe.data.translate else []
-    parts = [part for slot in slots if isinstance(slot, Strategy) for part in slot.walk()]
-    classes = {part.name: type(part) for part in parts}
+    classes = {part.name: type(part) for _, part in parts_of(recipe)}
     return {
         f"part {name}": hashlib.sha256(_code_of(cls)).hexdigest()
         for name, cls in classes.items()

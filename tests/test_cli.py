@@ -18,10 +18,11 @@ from click.testing import CliRunner
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 import conlst
-from conlst import cli
+from conlst import cli, describe
 from conlst import recipe as recipes
 from conlst.errors import BadInput, ConlstWarning
 from conlst.registry import REGISTRIES
+from conlst.selectors import FlexMatch
 
 SIB = Path(conlst.__file__).parent / "embedded/sib200"
 MINI = Path(conlst.__file__).parent / "embedded/mini"
@@ -198,7 +199,7 @@ class TestRun:
             return Report(tmp_path / "q", {"some": "figures"})
 
         monkeypatch.setattr("conlst.runner.run", run)
-        monkeypatch.setattr("conlst.report.terminal.table", lambda data: f"TABLE {data}")
+        monkeypatch.setattr("conlst.report.terminal.table", lambda data, told: f"TABLE {data}")
         return asked
 
     def test_arguments_reach_the_runner(self, asked, tmp_path):
@@ -270,6 +271,7 @@ class TestValidate:
             "en: source.en.tsv.gz; watched on dev.en.tsv.gz",
             "confident fixed(threshold=0.8)",
             "negatives uniform",
+            "self-training  offline, 1 x 2 epochs at 0.0002 in batches of 32, each from the one",
             "selector fixed(threshold=0.7)",
             "augment one_of(choices=[masking, mixup])",
         ):
@@ -391,6 +393,36 @@ class TestShow:
         result = conlst_("show", "fixed")
         assert "losses.fixed " in result.stdout
         assert "selectors.fixed " in result.stdout
+
+    def test_a_part_of_ones_own_by_its_path(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("shown_parts.py").write_text(
+            "from conlst.selectors import Fixed\n"
+            'class Margin(Fixed):\n    "Keep rows by margin."\n    least: float = 0.25\n'
+            "class Thing: pass\n"
+        )
+        shown = conlst_("show", "shown_parts:Margin").stdout
+        assert "selectors.shown_parts:Margin   shown_parts.Margin" in shown
+        assert "0.25" in shown
+        refusals = {
+            "shown_parts:Margn": "no such class; did you mean 'Margin'? allowed: Fixed, Margin",
+            "shown_parts:Thing": "a class of no kind; allowed: augmenters",
+            "nowhere_at_all:X": "No module named 'nowhere_at_all'",
+        }
+        for name, said in refusals.items():
+            result = conlst_("show", name)
+            assert result.exit_code == 2
+            assert said in result.stderr
+
+    def test_prose_is_fitted_to_the_terminal_and_formulas_are_not(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "60")
+        lines = conlst_("show", "flexmatch").stdout.splitlines()
+        start = next(n for n, line in enumerate(lines) if line.startswith("parameter"))
+        assert all(len(line) <= 60 for line in lines[start:] if not line.startswith(" "))
+        formula = next(
+            line for line in describe.documentation(FlexMatch).splitlines() if "=" in line
+        )
+        assert formula in lines
 
     def test_every_strategy_can_be_shown(self):
         for kind in ("selectors", "labellers", "negatives", "augmenters", "losses"):

@@ -232,7 +232,7 @@ class TestFilesThatCannotBeRead:
         message = refused(File(path=str(tmp_path / "dev.sv.tsv")), "dev.sv.tsv", "dev.sw.tsv")
         assert "no file" in message
         refused(File(path=str(tmp_path / "deb" / "dev.sw.tsv")), "no folder", "deb")
-        refused(File(path=str(tmp_path)), "no file")
+        refused(File(path=str(tmp_path)), "is a folder", "holds dev.sw.tsv")
 
     def test_unknown_suffix(self, write: Write) -> None:
         refused(write("a.xlsx", "x"), "a.xlsx", ".csv", ".parquet", ".gz", "set format")

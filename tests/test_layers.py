@@ -7,14 +7,24 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside", "transfer", "memory", "stopping"},
+    {"errors", "progress", "beside", "transfer", "memory", "trust", "hub", "stopping"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},
     {"selectors", "negatives", "augment", "losses", "criteria"},
     {"recipe", "testing"},
     {"data"},
-    {"tokens", "texts", "translated", "folder", "outcome", "inside", "vocabulary", "halving"},
+    {
+        "tokens",
+        "texts",
+        "translated",
+        "folder",
+        "outcome",
+        "inside",
+        "vocabulary",
+        "halving",
+        "blame",
+    },
     {"packing", "precision", "snapshot"},
     {"model", "token_cache"},
     {"standing"},

@@ -81,6 +81,17 @@ def test_the_licences_are_said_where_the_data_is():
     assert "license: apache-2.0" in (MINI / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_synonyms_are_packed_without_a_date_and_carry_their_licence():
+    folder = PACKAGE / "embedded/synonyms"
+    assert {path.name for path in folder.iterdir()} == {"README.md", "en.json.gz"}
+    assert (folder / "en.json.gz").read_bytes()[3:8] == bytes(5)
+    near = json.loads(gzip.decompress((folder / "en.json.gz").read_bytes()))
+    assert len(near) == 25_591
+    assert all(0 < len(words) <= 8 for words in near.values())
+    assert "Apache License 2.0" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "conlst/embedded/synonyms/" in (ROOT / "NOTICE").read_text(encoding="utf-8")
+
+
 def test_the_encoder_loads():
     model = AutoModelForSequenceClassification.from_pretrained(MINI, num_labels=7, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(MINI)

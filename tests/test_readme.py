@@ -30,7 +30,7 @@ def test_the_recipe_is_valid_where_its_files_are():
 def test_each_change_in_the_table_is_a_recipe():
     text = blocks("json")[0]
     rows = re.findall(r"^\| .* \| `(\".*)` \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert len(rows) == 8
+    assert len(rows) == 10
     for row in rows:
         changed = json.loads(text)
         for key, value in json.loads(f"{{{row}}}").items():

@@ -105,12 +105,12 @@ class TestFaults:
         )
         assert message.startswith("recipe: 7 fault(s)\n")
         for line in (
-            "seed: Input should be greater than or equal to 0; found -1",
+            "seed: found -1; allowed: integer >= 0, < 4294967296",
             "model.max_lenght: no such field; did you mean 'max_length'?",
             "data.source.train: name either a 'path' or a 'hub' data set",
             "data.targets.sw.tests: no such field; did you mean 'test'?",
-            "contrastive.epochs: Input should be a valid integer; found 'many'",
-            "contrastive.confident.threshold: Input should be less than or equal to 1; found 2",
+            "contrastive.epochs: found 'many'; allowed: integer >= 1",
+            "contrastive.confident.threshold: found 2; allowed: number > 0, <= 1",
             "self_training.selector.type: no such name in selectors; did you mean 'flexmatch'?",
         ):
             assert f"\n  {line}" in message
@@ -184,7 +184,10 @@ class TestFaults:
             ({}, "name either a 'path' or a 'hub' data set"),
             ({"hub": "a/b"}, "a hub data set needs its 'split'"),
             ({"path": "a.tsv", "split": "train"}, "'config' and 'split' go with 'hub'"),
-            ({"path": "a.tsv", "format": "xls"}, "format: Input should be 'csv', 'tsv'"),
+            (
+                {"path": "a.tsv", "format": "xls"},
+                "format: found 'xls'; allowed: csv, tsv",
+            ),
         ],
     )
     def test_files(self, file, fault):
@@ -415,16 +418,6 @@ class TestExtends:
         message = refusal(written(mine=whole(extends=["methods/conlts"])))
         assert "did you mean 'methods/conlst'?" in message
 
-    def test_a_method_after_a_setting(self):
-        settings = [name for name in recipes.packaged() if name.startswith("settings/")]
-        methods = [name for name in recipes.packaged() if name.startswith("methods/")]
-        assert settings
-        assert methods
-        for setting in settings:
-            for method in methods:
-                both = load({"conlst": 1, "extends": [setting, method]})
-                assert both.model == load(setting).model
-
 
 class TestFileContents:
     @pytest.mark.parametrize(
@@ -606,7 +599,7 @@ class TestEdits:
         assert "NaN is no JSON number" in refusal(whole(), "seed=NaN")
 
     def test_a_fault_in_an_edit_is_told_like_any(self):
-        assert "seed: Input should be a valid integer; found 'x'" in refusal(whole(), "seed=x")
+        assert "seed: found 'x'; allowed: integer >= 0, < 4294967296" in refusal(whole(), "seed=x")
 
 
 class TestSchema:

@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from conlst.blame import PartFailed, naming_parts
+from conlst.errors import BadInput
+from conlst.recipe import load
 
 EXAMPLE = Path(__file__).parent / "example_package"
 PATH = {"data": {"adapt": "joint"}}
@@ -128,6 +133,31 @@ def test_a_neighbour_that_cannot_be_loaded_says_why(beside, tmp_path):
     assert "self_training.selector.type: " in done.stderr
     assert "ZeroDivisionError" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_part_that_fails_is_named_with_its_slot_and_line(beside, tmp_path):
+    broken = PART.replace("return Selection", "least = 1 / 0\n        return Selection")
+    (beside / "my_part_of_mine.py").write_text(broken)
+    done = conlst("run", beside / "recipe.json", "--out", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    said = "self_training.selector: the part my_part_of_mine:Mine failed: ZeroDivisionError: div"
+    assert said in done.stderr
+    assert re.search(r"in __call__, .*my_part_of_mine.py, line 13: least = 1 / 0", done.stderr)
+
+
+def test_whose_error_it_is_is_read_off_the_frames_it_went_through(beside, monkeypatch):
+    read = load(beside / "recipe.json")
+    monkeypatch.delitem(sys.modules, "my_part_of_mine")
+    with pytest.raises(PartFailed, match="my_part_of_mine:Mine failed: AttributeError") as failed:
+        with naming_parts(read):
+            read.self_training.selector(None, generator=None)
+    assert isinstance(failed.value.__cause__, AttributeError)
+    for error in (KeyError("ours"), BadInput("as it was")):
+        with pytest.raises(type(error)) as unchanged, naming_parts(read):
+            raise error
+        assert unchanged.value is error
 
 
 CELL = '''

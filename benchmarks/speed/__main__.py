@@ -39,13 +39,14 @@ def main(
     """Measure the speed goals, all of them or those that are named, each in its own process."""
     where = str(bed.resolve()) if bed else None
     setting = Setting(where, quick, 1 if quick else rounds, seed)
-    goals = {name: _measured(name, setting) for name in names or GOALS}
-    result = _result(setting, goals)
-    if not quick or out != RESULTS:
-        path = out / f"speed-{result['host']}.json"
-        result = _joined(path, result)
-        out.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    result = _result(setting)
+    for name in names or GOALS:
+        result["goals"][name] = _measured(name, setting)
+        if not quick or out != RESULTS:  # after each: an interrupted measurement keeps the others
+            path = out / f"speed-{result['host']}.json"
+            result = _joined(path, result)
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     if not quick and out == RESULTS:
         tables.write()
     click.echo(table(result))
@@ -75,11 +76,11 @@ def _cpu_of_children() -> float:
     return times.children_user + times.children_system
 
 
-def _result(setting: Setting, goals: dict[str, Any]) -> dict[str, Any]:
+def _result(setting: Setting) -> dict[str, Any]:
     """What is kept, with the machine as a child at one thread sees it; it names no folder."""
     machine, _ = apart.run("benchmarks.speed.machine", "facts")
     told = setting.json() | {"bed": bool(setting.bed)}
-    return {**machine, "setting": told, "goals": goals}
+    return {**machine, "setting": told, "goals": {}}
 
 
 def _joined(path: Path, result: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def measure(told: dict[str, Any]) -> list[dict[str, Any]]:
     """The five comparisons, then what the speed may not cost."""
     setting = Setting.of(told)
     shape = bed.BASE if bed.ON_GPU else bed.MINILM
-    rows = bed.texts(setting, setting.size(4096 if bed.ON_GPU else 256, 12))
+    rows = bed.texts(setting, setting.size(1024 if bed.ON_GPU else 256, 12))
     place = bed.folder(bed.TINY if setting.quick else shape)
     arms: dict[str, Arm] = _trainers(place, rows)
     cross = CrossEncoder(str(place), max_length=MAX_LENGTH, device=str(bed.DEVICE))

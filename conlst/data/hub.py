@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from conlst.data.places import Column, Source, pc, refusing
 from conlst.errors import BadInput
+from conlst.hub import offline
 from conlst.recipe import File
 
 
@@ -22,7 +23,9 @@ def load_dataset_of(file: File, place: str) -> Any:
         return datasets.load_dataset(str(file.hub), file.config, split=file.split)
     except Exception as error:
         tried = f"load_dataset({file.hub!r}, {file.config!r}, split={file.split!r})"
-        raise BadInput(f"{place}: {tried} failed: {type(error).__name__}: {error}") from error
+        why = "HF_HUB_OFFLINE is set and it is not in the cache: " if offline() else ""
+        what = f"{type(error).__name__}: {error}"
+        raise BadInput(f"{place}: {tried} failed: {why}{what}") from error
 
 
 def open_data_set(file: File, place: str) -> Source:

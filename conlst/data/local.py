@@ -52,6 +52,10 @@ def refuse_missing_file(path: Path, place: str) -> None:
     """Say which folder or file is not there, and what of a similar name is."""
     if path.is_file():
         return
+    if path.is_dir():
+        inside = sorted(other.name for other in path.iterdir() if other.is_file())[:5]
+        held = ", ".join(inside) or "no file"
+        raise BadInput(f"{place}: {str(path)!r} is a folder; allowed: a file; it holds {held}")
     if not path.parent.is_dir():
         raise BadInput(f"{place}: there is no folder {str(path.parent)!r}")
     beside = sorted(other.name for other in path.parent.iterdir() if other.is_file())

@@ -271,6 +271,11 @@ def _with_label(
         raise BadInput(
             f"{place}: no row has a label (empty, '-' and -1 mean none); labels are never assumed"
         )
+    if classes is None:
+        firsts = np.unique(encoded.indices.to_numpy(), return_index=True)[1]
+        rows = cast(Column, table["row"]).take(pa.array(firsts)).to_pylist()
+        seen = {label: row for label, row in zip(labels, rows, strict=True) if label is not None}
+        _refuse_numbers_among_names(seen, place)
     names = tuple(classes) if classes is not None else _sorted(present)
     _refuse_numbers_for_names(present, names, place)
     number_of = {name: code for code, name in enumerate(names)}
@@ -310,6 +315,19 @@ def _sorted(labels: Iterable[str]) -> tuple[str, ...]:
     if all(map(_is_integer, labels)):
         return tuple(sorted(labels, key=int))
     return tuple(sorted(labels))
+
+
+def _refuse_numbers_among_names(labels: dict[str, int], place: str) -> None:
+    """One class under two names, its number and its name, would become two classes."""
+    numbers = [label for label in labels if _is_integer(label)]
+    names = [label for label in labels if not _is_integer(label)]
+    if numbers and names:
+        found = [f"{each[0]!r} in row {labels[each[0]]}" for each in (numbers, names)]
+        raise BadInput(
+            f"{place}: some labels are numbers and some are names: found {' and '.join(found)} "
+            "(counted from 0); say in label_names which number is which name, or list them in "
+            "data.classes if each is a class of its own"
+        )
 
 
 def _refuse_numbers_for_names(present: set[str], classes: tuple[str, ...], place: str) -> None:

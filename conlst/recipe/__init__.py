@@ -6,7 +6,7 @@ once, each with its JSON path.
 """
 
 from conlst.recipe.files import PACKAGED, find, merged, packaged
-from conlst.recipe.fit import augmented, readout, run_languages
+from conlst.recipe.fit import augmented, parts_of, readout, run_languages
 from conlst.recipe.loading import load, schema
 from conlst.recipe.sections import (
     Columns,
@@ -44,6 +44,7 @@ __all__ = [
     "load",
     "merged",
     "packaged",
+    "parts_of",
     "readout",
     "run_languages",
     "schema",

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from conlst.errors import BadInput, allowed
+from conlst.recipe.plain import refuse_unplain
 
 PACKAGED = Path(__file__).parents[1] / "recipes"
+LONGEST = 16
+"""Files that may extend one another in a row."""
 
 
 def packaged() -> list[str]:
@@ -41,21 +44,24 @@ def read(path: Path, trail: tuple[Path, ...]) -> dict[str, Any]:
     """The object in a recipe file, its paths absolute and what it extends merged in."""
     if path in trail:
         raise BadInput("extends runs in a circle: " + " -> ".join(p.name for p in (*trail, path)))
+    if len(trail) > LONGEST:
+        raise BadInput(f"{trail[0].name}: extends leads on from file to file; allowed: {LONGEST}")
     try:
-        raw = json.loads(
-            path.read_text(encoding="utf-8-sig"),
-            object_pairs_hook=_no_duplicates,
-            parse_constant=_no_constant,
-        )
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raw = _parsed(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_duplicates)
+        refuse_unplain(raw)
+    except BadInput as error:
+        raise BadInput(f"{path.name}: {error}") from None
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{path.name}: not JSON: {error}") from None
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror}") from None
-    except BadInput as error:
-        raise BadInput(f"{path.name}: {error}") from None
     if not isinstance(raw, dict):
         raise BadInput(f"{path.name}: a recipe is a JSON object; found {type(raw).__name__}")
     return extended(anchored(raw, path.parent), path.parent, (*trail, path))
+
+
+def _parsed(text: str, **how: Any) -> Any:
+    return json.loads(text, parse_constant=_no_constant, **how)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -135,10 +141,7 @@ def edit_in_place(raw: dict[str, Any], edit: str) -> None:
     path, equals, text = edit.partition("=")
     if not equals:
         raise BadInput(f"--set {edit}: write it as path=value, as in self_training.iterations=2")
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError:
-        value = text
+    value = _value(text, edit)
     *parents, last = path.split(".")
     node: Any = raw
     for depth, key in enumerate(parents):
@@ -156,6 +159,21 @@ def edit_in_place(raw: dict[str, Any], edit: str) -> None:
         raise BadInput(
             f"--set {edit}: the list at {'.'.join(parents)!r} has no place {last!r}"
         ) from None
+
+
+def _value(text: str, edit: str) -> Any:
+    """JSON if it is, else the text itself."""
+    try:
+        value = _parsed(text)
+    except json.JSONDecodeError:
+        value = text
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"--set {edit[:80]}: {error}") from None
+    try:
+        refuse_unplain(value)
+    except BadInput as error:
+        raise BadInput(f"--set {edit[:80]!r}: {error}") from None
+    return value
 
 
 def expanded(raw: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def misfits(recipe: Recipe) -> list[str]:
     installed = {"neighbours"} if find_spec("faiss") else set()
     for path, part, given in _slots(recipe):
         faults += _missing(path, part, given | installed)
-    faults += _unused_negatives(recipe) + _unknown_languages(recipe)
+    faults += _nothing_to_compare(recipe) + _unused_negatives(recipe) + _unknown_languages(recipe)
     faults += _no_such_start(recipe) + _readouts(recipe) + untranslated(recipe)
     return faults + [
         f"{path}: {fault}"
@@ -47,6 +47,14 @@ def augmented(recipe: Recipe) -> Iterator[tuple[str, Augmenter, tuple[str, ...]]
         yield "source.augment", recipe.source.augment, labelled_languages(recipe)
     if recipe.self_training and recipe.self_training.augment:
         yield "self_training.augment", recipe.self_training.augment, tuple(recipe.adapted())
+
+
+def parts_of(recipe: Recipe) -> Iterator[tuple[str, Strategy]]:
+    """(JSON path of its slot, strategy) of every strategy, those inside others too."""
+    for path, slot, _ in _slots(recipe):
+        yield from ((path, part) for part in (slot.walk() if slot else ()))
+    for translator in recipe.data.translate.translators if recipe.data.translate else ():
+        yield from (("data.translate.translators", part) for part in translator.walk())
 
 
 def readout(recipe: Recipe) -> Loss | None:
@@ -101,6 +109,19 @@ WORDS = {
     "negatives": "negatives (a sampler in contrastive.negatives)",
 }
 """Needs that are better said in other words."""
+
+
+def _nothing_to_compare(recipe: Recipe) -> list[str]:
+    """Losses that hold strong views against the rows they were made of, where none are made."""
+    loop = recipe.self_training
+    pairs = [("source", recipe.source.loss, recipe.source.augment)]
+    pairs += [("self_training", loop.loss, loop.augment)] if loop else []
+    return [
+        f"{stage}.loss: {loss.name!r} compares rows with their strong views; found "
+        f"{stage}.augment null; allowed: any augmenter"
+        for stage, loss, augment in pairs
+        if COMPARED & loss.all_needs() and augment is None
+    ]
 
 
 def _unused_negatives(recipe: Recipe) -> list[str]:

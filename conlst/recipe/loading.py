@@ -9,11 +9,15 @@ from pydantic import ValidationError
 
 from conlst.beside import beside
 from conlst.errors import BadInput
-from conlst.recipe.faults import fault_line
+from conlst.recipe.faults import fault_lines
 from conlst.recipe.files import anchored, edit_in_place, expanded, extended, find, read
 from conlst.recipe.fit import misfits
+from conlst.recipe.plain import refuse_unplain
 from conlst.recipe.sections import Recipe
 from conlst.registry import json_schema
+
+TOLD = 50
+"""Faults that are told at once: nobody reads more."""
 
 
 def schema() -> dict[str, Any]:
@@ -36,6 +40,7 @@ def load(recipe: "str | Path | Mapping[str, Any] | Recipe", edits: Iterable[str]
     if isinstance(recipe, Recipe):
         where, raw = "recipe", recipe.model_dump(mode="json")
     elif isinstance(recipe, Mapping):
+        refuse_unplain(recipe)
         raw = copy.deepcopy(dict(recipe))  # edits must not reach into the caller's dict
         where, raw = "recipe", extended(anchored(raw, folder), folder, ())
     else:
@@ -48,9 +53,12 @@ def load(recipe: "str | Path | Mapping[str, Any] | Recipe", edits: Iterable[str]
         try:
             checked = Recipe.model_validate(raw)
         except ValidationError as error:
-            lines = [fault_line(raw, fault) for fault in error.errors()]
-            raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines)) from None
+            raise _refusal(where, fault_lines(raw, error)) from None
     if faults := misfits(checked):
-        lines = [f"  {fault}" for fault in faults]
-        raise BadInput(f"{where}: {len(lines)} fault(s)\n" + "\n".join(lines))
+        raise _refusal(where, [f"  {fault}" for fault in faults])
     return checked
+
+
+def _refusal(where: str, lines: list[str]) -> BadInput:
+    more = [f"  ... and {len(lines) - TOLD} more"] if len(lines) > TOLD else []
+    return BadInput("\n".join([f"{where}: {len(lines)} fault(s)", *lines[:TOLD], *more]))

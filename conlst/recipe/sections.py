@@ -11,7 +11,7 @@ from conlst.augment.translators import translators as interpreters  # a field be
 from conlst.criteria import Criterion, criteria
 from conlst.losses import Loss, losses
 from conlst.negatives import ComplementaryLabeller, NegativeSampler, labellers
-from conlst.negatives import negatives as samplers  # so it is here
+from conlst.negatives import negatives as samplers  # and that one
 from conlst.selectors import Selector, selectors
 
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$")]

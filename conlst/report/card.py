@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from conlst.recipe import Recipe
-from conlst.report.words import headline, inert, percent, stage_name
+from conlst.report.markdown import escape
+from conlst.report.words import headline, percent, stage_name
 
 
 def card(
@@ -28,14 +29,14 @@ def card(
         "tags: [conlst, cross-lingual, self-training]",
         "---",
         "",
-        f"# {inert(recipe.name)}",
+        f"# {escape(recipe.name)}",
         "",
-        headline(report),
+        escape(headline(report), 5000),
         "",
         f"- Weights: {stage_name(stage)}, seed {recipe.seed}",
         f"- Base model: {_base(recipe)}",
-        f"- Labels: {', '.join(map(inert, report['classes']))}",
-        f"- Labelled text: {inert(recipe.data.source.language)}; "
+        f"- Labels: {', '.join(map(escape, report['classes']))}",
+        f"- Labelled text: {escape(recipe.data.source.language)}; "
         f"unlabelled text: {', '.join(adapted) or 'none'}",
         f"- Longest input: {recipe.model.max_length} tokens",
         "",
@@ -54,7 +55,7 @@ def card(
 def _base(recipe: Recipe) -> str:
     """A hub name; of a local folder only its last part, since the rest is nobody's business."""
     name = recipe.model.name
-    return inert(name.rstrip("/").rpartition("/")[2] if name.startswith((".", "/")) else name)
+    return escape(name.rstrip("/").rpartition("/")[2] if name.startswith((".", "/")) else name)
 
 
 def _accuracies(report: dict[str, Any], adapted: list[str], stage: str) -> list[str]:
@@ -63,7 +64,7 @@ def _accuracies(report: dict[str, Any], adapted: list[str], stage: str) -> list[
         (s["languages"] for s in report["stages"] if s["name"] == stage), {}
     )
     rows = [
-        f"| {inert(code)} | {percent(cell['accuracy'])} | {cell['n']} |"
+        f"| {escape(code)} | {percent(cell['accuracy'])} | {cell['n']} |"
         for code, cell in cells.items()
         if cell["accuracy"] is not None and (code in adapted or report["adapt"] == "joint")
     ]

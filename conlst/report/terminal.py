@@ -1,5 +1,6 @@
 """The report in a terminal: headline, main table, what changed, warnings."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -19,15 +20,20 @@ WARNINGS = 5
 _STYLES = {"": "", "best": "bold green", "withdrawn": "strike red"}
 
 
-def table(report: Json) -> RenderableType:
-    """What to print when a run ends. All of it stands in `Text`, which reads no markup."""
+def table(report: Json, told: Sequence[str] = ()) -> RenderableType:
+    """What to print when a run ends. All of it stands in `Text`, which reads no markup.
+
+    Args:
+        report: what report.json holds.
+        told: warnings that were printed while one waited, which are not printed again.
+    """
     main = tables.main(report)
     shown: list[RenderableType] = [Text(inert(headline(report), 5000)), Text()]
     shown += [_drawn(part) for part in _cut(main, len(report["languages"]))]
     if main.note:
         shown.append(Text(inert(main.note, 2000), "dim"))
     shown += _changes(report)
-    return Group(*shown, *_warnings(report))
+    return Group(*shown, *_warnings([line for line in report["warnings"] if line not in told]))
 
 
 def prepared(path: str, told: Json) -> RenderableType:
@@ -97,8 +103,7 @@ def _change(stage: Json, source: Json, key: str) -> Text:
     return Text(text)
 
 
-def _warnings(report: Json) -> list[RenderableType]:
-    lines = report["warnings"]
+def _warnings(lines: Sequence[str]) -> list[RenderableType]:
     out: list[RenderableType] = [
         Text(f"warning: {inert(line)}", "yellow") for line in lines[:WARNINGS]
     ]

@@ -85,7 +85,7 @@ def labelled(model: Classifier, source: Source, rows: Tensor) -> LossInput:
         logits=out.logits,
         target=on(device, source.one_hot(rows)),
         features=out.features,
-        language=source.language[rows].to(device),
+        language=on(device, source.language[rows]),
     )
 
 

@@ -234,6 +234,15 @@ def test_many_warnings_are_counted(bed):
     assert "4 more in report.md" in text
 
 
+def test_a_warning_that_was_told_while_one_waited_is_not_told_again(bed):
+    report = build(bed().write()) | {"warnings": ["source: old", "contrastive (sw): new"]}
+    console = Console(record=True, width=100)
+    console.print(table(report, ["source: old"]))
+    text = console.export_text()
+    assert "warning: contrastive (sw): new" in text
+    assert "source: old" not in text
+
+
 def test_terminal_says_over_which_languages_a_change_is_when_they_differ(bed):
     run = bed(adapt="per_language", collapse={"fr/contrastive": ["broke"]}).write()
     text = " ".join(printed(build(run), 200).split())

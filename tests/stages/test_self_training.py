@@ -10,7 +10,7 @@ from conlst.augment import Augmenter, augmenters
 from conlst.errors import ConlstWarning
 from conlst.losses import losses
 from conlst.model import load
-from conlst.recipe import Model, SelfTrainingStage
+from conlst.recipe import Model, SelfTrainingStage, SourceStage
 from conlst.stages import self_training
 from conlst.stages.views import strong_views
 from tests.conftest import TOPICS
@@ -108,6 +108,38 @@ def test_selecting_nothing_is_said_and_changes_nothing(model, source, target, po
         out = self_training.train(nobody, model, source, target, pool, tools())
     assert len(out.selection.index) == 0
     assert torch.equal(model.output.weight, before)
+
+
+def test_retraining_goes_through_source_and_selected_rows_as_one_set(
+    model, source, target, pool, monkeypatch
+):
+    """An epoch meets every row once, and in each step they all count alike."""
+    taken = []
+
+    def watch(model, epochs, terms_of, *rest):
+        taken.extend(terms_of(batch, 0.0) for batch in epochs[0])
+        return {}
+
+    monkeypatch.setattr(self_training, "optimise", watch)
+    anew = stage(mode="retrain", augment=None, batch_size=6)
+    out = self_training.train(anew, model, source, target, pool, tools())
+    rows = {"target": 0, "source": 0}
+    for terms in taken:
+        each = torch.cat([term.loss_B for term in terms])
+        total = sum(term.scale * term.mean() for term in terms)
+        assert torch.allclose(total, each.mean())
+        for term in terms:
+            rows[term.name] += len(term.loss_B)
+    assert rows == {"target": len(out.selection.index), "source": len(source.rows)}
+    assert any(len(terms) == 2 for terms in taken)
+
+
+def test_what_is_trained_anew_has_the_budget_of_the_source_stage():
+    source_stage = SourceStage(epochs=7, learning_rate=1e-3, batch_size=5, warmup=0.3)
+    anew = stage(mode="retrain").budgeted(source_stage)
+    assert (anew.epochs, anew.learning_rate, anew.batch_size, anew.warmup) == (7, 1e-3, 5, 0.3)
+    assert anew.selector == stage().selector
+    assert stage().budgeted(source_stage) == stage()
 
 
 def test_weights_count_in_the_loss(model, source, target, pool, monkeypatch):

@@ -16,6 +16,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from conlst.augment.translators.base import Translator
 from conlst.errors import BadInput
+from conlst.hub import out_of_reach
+from conlst.trust import refuse_unsafe
 
 
 class Seq2Seq(Translator):
@@ -54,13 +56,13 @@ class Seq2Seq(Translator):
         return self.model
 
     def obstacle(self, source: str, target: str) -> str | None:
-        """A module that is not installed, or a local folder that is not there."""
+        """A module that is not installed, or a model that is known not to be there."""
         if self.module and not find_spec(self.module):
             return f"{self.module} is not installed: pip install {self.module}"
         place = self.place(source, target)
         if place.startswith((".", "/")) and not Path(place).is_dir():
             return f"there is no folder {place}"
-        return None
+        return out_of_reach(place, self.revision)
 
     def identity(self) -> str:
         """Model, revision, decoding; of a local folder also size and date of its files.
@@ -126,6 +128,7 @@ def load(name: str, revision: str | None, family: str) -> Loaded:
 def _from_pretrained(name: str, revision: str | None, family: str) -> Loaded:
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer
 
+    refuse_unsafe(name)
     where = {"revision": revision, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(name, **where)
     if config.model_type != family:

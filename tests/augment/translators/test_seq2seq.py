@@ -155,7 +155,7 @@ def test_the_identity_holds_what_changes_translations_and_no_more(tiny_mbart50, 
 def test_pickled_weights_are_not_read(tiny_mbart50, tmp_path):
     folder = shutil.copytree(tiny_mbart50, tmp_path / "pickled")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(BadInput, match=r"pickled' cannot be loaded: .*safetensors"):
+    with pytest.raises(BadInput, match=r"pickled' holds pytorch_model.bin and no .safetensors"):
         translated(MBart50(model=str(folder)), ["a"])
 
 
@@ -169,7 +169,7 @@ def test_a_model_of_another_family_is_named(tiny_nllb, tiny_mbart50):
 def test_a_folder_that_is_not_there_is_said_before_and_when_it_is_opened():
     part = MBart50(model="./nowhere")
     assert part.obstacle("en", "fr") == "there is no folder ./nowhere"
-    with pytest.raises(BadInput, match=r"'\./nowhere' cannot be loaded"):
+    with pytest.raises(BadInput, match=r"'\./nowhere': no such folder"):
         translated(part, ["a"])
     assert MBart50().obstacle("en", "fr") is None
 

@@ -1,0 +1,60 @@
+"""Stage 1 by the number of classes: what it changes, and how often its complementary labels err."""
+
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks import results
+from benchmarks.accuracy import Scores, ordered, spread
+from benchmarks.markdown import table
+from benchmarks.study import Study
+
+Json = dict[str, Any]
+HEAD = [
+    "system",
+    "classes",
+    "zero-shot",
+    "after stage 1",
+    "change",
+    "complementary labels that err, %",
+    "drawn blindly, %",
+    "seeds",
+]
+
+
+def tables(plan: Study, setting: str, root: Path) -> str:
+    """A line a system, averaged over the languages."""
+    found = results.read(root, setting, [system.name for system in plan.systems])
+    rows = [_row(Scores.of(s, found[s.name])) for s in plan.systems if found[s.name]]
+    return "\n\n".join([table(HEAD, rows, left=1), plan.note]) if rows else ""
+
+
+def _row(scores: Scores) -> list[str]:
+    languages = ordered(scores.languages)
+    before, after = (scores.after(stage, languages) for stage in ("source", "contrastive"))
+    change = mean(after) - mean(before) if before and after else None
+    classes = len(next(iter(scores.cells.values()))["classes"])
+    told = [_complement(result, code) for (_, code), result in scores.cells.items()]
+    errors = [cell["error_rate"] for cell in told if cell and cell["error_rate"] is not None]
+    blind = [(1 - _pool(r, code)) / (classes - 1) for (_, code), r in scores.cells.items()]
+    return [
+        scores.system.label,
+        str(classes),
+        spread(before),
+        spread(after),
+        "" if change is None else f"{100 * change:+.1f}",
+        f"{100 * mean(errors):.1f}" if errors else "",
+        f"{100 * mean(blind):.1f}",
+        str(len(scores.seeds)),
+    ]
+
+
+def _complement(result: Json, language: str) -> Json | None:
+    stages = {stage["name"]: stage for stage in result["stages"]}
+    told: Json | None = stages.get("contrastive", {}).get("complement", {}).get(language)
+    return told
+
+
+def _pool(result: Json, language: str) -> float:
+    """Accuracy of the labels that stage 1 starts from."""
+    return float(result["stages"][0]["pool"][language]["accuracy"])

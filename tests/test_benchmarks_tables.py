@@ -1,0 +1,204 @@
+"""Tables are what the result files say; what is missing stays empty, what is mixed is called so."""
+
+import json
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import pytest
+
+import conlst
+
+BENCHMARKS = Path(conlst.__file__).parents[1] / "benchmarks"
+if not BENCHMARKS.is_dir():
+    pytest.skip("an installed package has no benchmarks", allow_module_level=True)
+
+from benchmarks import accuracy, bitmaps, figures, study, tables  # noqa: E402
+
+ROWS = 40
+
+
+def stage(name, code, correct, *, collapse=(), facts=None):
+    """What a result file says of a stage that gets the first rows right."""
+    right = np.arange(ROWS) < correct
+    cell = {"accuracy": correct / ROWS, "macro_f1": 0.5, "n": ROWS, "right": bitmaps.written(right)}
+    band = {"n": 10, "share": 0.25, "accuracy": 0.5}
+    bands = {">.9": band, ".5-.9": band, "<.5": {"n": 0, "share": 0.0, "accuracy": None}}
+    counts = {"edges": [0.0, 0.5, 1.0], "n": [10, 30], "clean": [4, 20], "noisy": [6, 10]}
+    pool = {"accuracy": 0.4, "bands": bands, "bands_before": bands, "histogram": counts}
+    return {
+        "name": name,
+        "seconds": 1.0,
+        "test": {code: cell | {"collapse": list(collapse), "rolled_back": []}},
+        "pool": {code: pool},
+        "complement": {code: {"error_rate": 0.3, "estimated_error_rate": 0.2}},
+        "curve": {code: [{"step": 0, "accuracy": 0.4}, {"step": 9, "accuracy": 0.5}]},
+        "records": {code: {"facts": facts or {}}},
+    }
+
+
+def result(code, seed, stages, kept=None):
+    versions = {"conlst": "0", "torch": "0", "transformers": "0"}
+    return {
+        "languages": [code],
+        "seed": seed,
+        "source_language": "en",
+        "classes": ["a", "b", "c"],
+        "transfer": "inductive",
+        "seconds": 9.0,
+        "environment": {"device": "cpu", "versions": versions},
+        "rows": {code: "r"},
+        "kept": {code: kept or stages[-1]["name"]},
+        "stages": stages,
+    }
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder of results, with premises of four rows each."""
+    (tmp_path / "s").mkdir()
+    units = {"unit": "premise", "groups": [i // 4 for i in range(ROWS)]}
+    (tmp_path / "s/rows-r.json").write_text(json.dumps(units))
+    return tmp_path
+
+
+def put(root, system, code, seed, *correct, **more):
+    """A result of a system: rows right after the source stage, after stage 1, ..."""
+    names = ["source", "contrastive", "self_training-1"]
+    kept = more.pop("kept", None)
+    stages = [stage(name, code, n, **more) for name, n in zip(names, correct, strict=False)]
+    file = root / "s" / system / f"{code}-{seed}.json"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result(code, seed, stages, kept)))
+
+
+PLAN = study.Study(
+    "t",
+    "T",
+    [
+        study.System("zero", "zero-shot", {}, paper=65.4),
+        study.System("ours", "CoNLST", {}, paper=68.5),
+        study.System("theirs", "X-MAML"),
+    ],
+    baseline="zero",
+)
+
+
+def line(text, label):
+    row = next(row for row in text.splitlines() if row.startswith(f"| {label}"))
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_a_cell_is_mean_and_spread_over_seeds_and_averages_are_recomputed(root):
+    for seed, n in ((13, 16), (14, 20)):
+        for code in ("en", "fr", "sw"):
+            put(root, "zero", code, seed, n + (code == "fr"))
+    row = line(tables.of_study(PLAN, "s", root), "zero-shot")
+    fr = [100 * n / ROWS for n in (17, 21)]
+    both = [100 * mean([n + 1, n]) / ROWS for n in (16, 20)]
+    assert row[1] == "65.4"
+    assert row[3] == f"{mean(fr):.1f} ± {stdev(fr):.1f}"
+    assert row[5] == f"{mean(both):.1f} ± {stdev(both):.1f}"
+
+
+def test_what_nobody_measured_is_empty_and_an_average_needs_all_its_cells(root):
+    put(root, "zero", "fr", 13, 16)
+    put(root, "zero", "sw", 13, 16)
+    put(root, "ours", "fr", 13, 16, 18)
+    text = tables.of_study(PLAN, "s", root)
+    assert line(text, "CoNLST") == ["CoNLST", "68.5", "45.0", "", "", "", "1", "", ""]
+    assert line(text, "X-MAML (imported)") == ["X-MAML (imported)", *[""] * 8]
+    assert tables.of_study(PLAN, "elsewhere", root) == tables.NOTHING
+
+
+def test_a_model_that_broke_is_told_and_the_stage_before_it_counts(root):
+    put(root, "ours", "sw", 13, 20, 10, collapse=["one class"], kept="source")
+    text = tables.of_study(PLAN, "s", root)
+    assert line(text, "CoNLST")[2] == "50.0"
+    assert "CoNLST: 2 collapsed; the stage before it counts." in text
+
+
+def test_an_average_over_mixed_configurations_is_called_so(root):
+    skipped = {"augment": {"languages": {}, "skipped": ["sw"]}}
+    put(root, "ours", "fr", 13, 20, 22)
+    put(root, "ours", "sw", 13, 20, 22, facts=skipped)
+    text = tables.of_study(PLAN, "s", root)
+    assert line(text, "CoNLST")[0] == "CoNLST (mixed)"
+    assert "CoNLST: a mixed configuration, no translator was there in sw" in text
+
+
+def test_a_system_that_nowhere_did_what_its_name_says_is_called_so(root):
+    skipped = {"augment": {"languages": {}, "skipped": ["sw"]}}
+    put(root, "ours", "sw", 13, 20, 22, facts=skipped)
+    text = tables.of_study(PLAN, "s", root)
+    assert line(text, "CoNLST")[0] == "CoNLST (without back-translation)"
+
+
+def test_accuracy_is_told_after_every_stage(root):
+    put(root, "ours", "sw", 13, 10, 20, 30)
+    text = tables.of_study(PLAN, "s", root)
+    later = text[text.index("After each stage") :]
+    assert line(later, "CoNLST") == ["CoNLST", "25.0", "50.0", "75.0"]
+
+
+def test_the_baseline_is_compared_over_the_seeds_that_both_have(root):
+    for seed in (13, 14):
+        put(root, "zero", "sw", seed, 10)
+    put(root, "ours", "sw", 13, 10, 30)
+    row = line(tables.of_study(PLAN, "s", root), "CoNLST")
+    assert row[-2].startswith("+50.0 (")
+    assert float(row[-1]) < 0.05
+
+
+def test_bands_are_counts_and_accuracies_before_and_after(root):
+    plan = study.Study("b", "B", PLAN.systems, kind="bands")
+    for seed in (13, 14):
+        put(root, "ours", "sw", seed, 10, 20)
+    row = line(tables.of_study(plan, "s", root), "CoNLST")
+    assert row[:5] == ["CoNLST", "sw", "2", "10", "50.0 ± 0.0"]
+    assert row[-2:] == ["0", ""]  # no row is below .5, so none is right
+
+
+def test_classes_tell_how_often_complementary_labels_err(root):
+    plan = study.Study("c", "C", PLAN.systems, kind="classes")
+    put(root, "ours", "sw", 13, 10, 20)
+    row = line(tables.of_study(plan, "s", root), "CoNLST")
+    assert row == ["CoNLST", "3", "25.0", "50.0", "+25.0", "30.0", "30.0", "1"]
+
+
+@pytest.mark.drawn
+def test_figures_are_drawn_from_results_and_linked(tmp_path, root):
+    root = root.rename(tmp_path.parent / f"{tmp_path.name}-results")
+    plan = study.study("figures")
+    for name in (figures.CONL, figures.NL, "zero-shot", "conlst"):
+        for code in ("fr", "sw"):
+            put(root, name, code, 13, *((10,) if name == "zero-shot" else (10, 20)))
+    drawn = figures.draw(plan, "s", root)
+    assert [file.name for file in drawn] == [f"s-{name}.png" for name in figures.FILES]
+    assert all(file.read_bytes().startswith(b"\x89PNG") for file in drawn)
+    assert "![s-curve](figures/s-curve.png)" in tables.of_study(plan, "s", root)
+
+
+def test_a_table_stands_between_its_markers():
+    text = "a\n<!-- t s -->\nold\n<!-- /t s -->\nb"
+    assert tables.put(text, "t s", "new") == "a\n<!-- t s -->\nnew\n<!-- /t s -->\nb"
+    assert tables.put("nothing here", "t s", "new") == "nothing here"
+
+
+def test_the_readme_holds_the_tables_of_the_results():
+    text = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    for marker, table in tables.every().items():
+        assert tables.put(text, marker, table) == text, marker
+
+
+@pytest.mark.parametrize(
+    "path", sorted((BENCHMARKS / "results").glob("*/*/*.json")), ids=lambda p: p.parent.name
+)
+def test_a_result_says_where_it_is_from_and_names_no_folder_of_a_machine(path):
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    assert kept.keys() >= {"recipe", "seed", "stages", "environment", "hashes", "rows"}
+    assert '": "/' not in path.read_text(encoding="utf-8")
+
+
+def test_languages_stand_in_the_paper_s_order():
+    assert accuracy.ordered(["ur", "xx", "en", "sw", "en"]) == ["en", "sw", "ur", "xx"]

@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -137,10 +138,24 @@ def test_a_report_is_not_made_of_altered_tables(done, tmp_path):
     assert "self_training-1.parquet: is torn or was altered" in said.stderr.replace("\n", "")
 
 
-def test_the_last_two_iterations_keep_their_weights(raw, tmp_path):
-    recipe = copy.deepcopy(raw)
+class Counting(Progress):
+    """Files that are open as each iteration begins."""
+
+    def __init__(self):
+        self.open = []
+
+    def task(self, what, total):
+        if "iteration" in what:
+            self.open.append(len(os.listdir("/dev/fd")))
+        return super().task(what, total)
+
+
+def test_the_last_two_iterations_keep_their_weights_and_no_file_stays_open(raw, tmp_path):
+    recipe, counting = copy.deepcopy(raw), Counting()
     recipe["self_training"]["iterations"] = 4
-    whole = conlst.run(copy.deepcopy(recipe), out=tmp_path / "whole", page=False)
+    out = tmp_path / "whole"
+    whole = conlst.run(copy.deepcopy(recipe), out=out, progress=counting, page=False)
+    assert len(set(counting.open[1:])) == 1
     places = sorted((whole.folder / "checkpoints").iterdir())
     heavy = [place.name for place in places if (place / "model.safetensors").exists()]
     assert heavy == ["contrastive", "self_training-3", "self_training-4", "source"]

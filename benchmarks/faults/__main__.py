@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from benchmarks import tables
 from benchmarks.faults import RESULT
 from conlst.folder import RunFolder
 
@@ -26,6 +27,8 @@ def main(kills: int, disks: int, seed: int, out: Path) -> None:
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     text = json.dumps(before | lines, indent=1, ensure_ascii=False)
     RunFolder(out.parent).write_text(out.name, text + "\n")
+    if out == RESULT:
+        tables.write()
     for name, line in lines.items():
         click.echo(f"{name}: survived {line['survived']} of {line['asked']}")
         for hit, times in line["where"].items():

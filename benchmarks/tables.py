@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import HERE, PACKAGED, accuracy, bands, classes, figures
+from benchmarks.faults.table import table as faults
 from benchmarks.speed.table import tables as speed
 from benchmarks.study import Study, names, study
 
@@ -30,13 +31,13 @@ def write(results: Path = RESULTS) -> None:
 
 
 def every(results: Path = RESULTS) -> dict[str, str]:
-    """Each table by the marker it stands behind: `STUDY SETTING`, or `speed`."""
+    """Each table by the marker it stands behind: `STUDY SETTING`, `speed`, or `faults`."""
     found = {
         f"{name} {setting}": of_study(study(name), setting, results)
         for name in names()
         for setting in settings()
     }
-    return found | {"speed": speed(results) or NOTHING}
+    return found | {"speed": speed(results) or NOTHING, "faults": faults(results) or NOTHING}
 
 
 def of_study(plan: Study, setting: str, results: Path = RESULTS) -> str:

@@ -81,7 +81,7 @@ class RunFolder:
             raise BadInput(f"{self.path}: cannot be a run folder: {error.strerror}") from None
         try:
             RunFolder.open(self.path, recipe)
-            for left in self.path.rglob(f".*{ASIDE}"):
+            for left in [*self.path.rglob(f".*{ASIDE}")]:
                 _remove(left)
             self.write_json("recipe.json", recipe)
             yield
@@ -215,7 +215,7 @@ def _flush(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

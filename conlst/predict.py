@@ -38,7 +38,22 @@ class Labelled:
 def label(model: Classifier, tokens: Tokens, progress: Progress, what: str) -> Labelled:
     """Logits, probabilities and features of all rows, in their order, without dropout."""
     model.eval()
-    return _pass(model, tokens, progress, what)
+    said = _pass(model, tokens, progress, what)
+    refuse_nan(said.logits_NC, what)
+    return said
+
+
+def refuse_nan(values: Tensor, what: str) -> None:
+    """A model whose weights are broken labels nothing.
+
+    Raises:
+        BadInput: what it says holds a NaN or an infinity.
+    """
+    if not bool(values.isfinite().all()):
+        raise BadInput(
+            f"{what}: what the model says is no number, so training broke it; a smaller "
+            "learning_rate is the first thing to try"
+        )
 
 
 def stochastic_passes(

@@ -8,36 +8,46 @@ from typing import Any
 
 import click
 
-from benchmarks import HERE
+from benchmarks import tables
+from benchmarks.faults import RESULT
 from conlst.folder import RunFolder
 
-RESULT = HERE / "results" / "faults.json"
+COUNT = click.IntRange(min=0)
 
 
 @click.command()
-@click.option("--kills", type=click.IntRange(min=0), default=0, help="How often to kill a run.")
+@click.option("--kills", type=COUNT, default=0, help="How often to kill a run.")
+@click.option("--disks", type=COUNT, default=0, help="How often the disk gives up.")
 @click.option("--seed", default=13, show_default=True)
 @click.option("--out", default=RESULT, type=click.Path(dir_okay=False, path_type=Path))
-def main(kills: int, seed: int, out: Path) -> None:
+def main(kills: int, disks: int, seed: int, out: Path) -> None:
     """Measure the lines that are asked for; the others stay as they are in the file."""
-    from benchmarks.faults import kills as killing
-    from benchmarks.speed import machine
-
-    lines: dict[str, Any] = {}
-    if kills:
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["CONLST_CACHE"] = f"{folder}/cache"
-            lines["kills"] = killing.measure(kills, seed, Path(folder))
-    around = {"seed": seed, "machine": machine.machine(), "versions": machine.versions()}
+    asked = {"kills": kills, "disks": disks}
+    lines = {name: _measured(name, many, seed) for name, many in asked.items() if many}
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
-    told = before | {name: line | around for name, line in lines.items()}
-    RunFolder(out.parent).write_text(out.name, json.dumps(told, indent=1) + "\n")
+    text = json.dumps(before | lines, indent=1, ensure_ascii=False)
+    RunFolder(out.parent).write_text(out.name, text + "\n")
+    if out == RESULT:
+        tables.write()
     for name, line in lines.items():
         click.echo(f"{name}: survived {line['survived']} of {line['asked']}")
-        for hit, many in line["where"].items():
-            click.echo(f"  {many:4} {hit}")
+        for hit, times in line["where"].items():
+            click.echo(f"  {times:4} {hit}")
         for wrong in line["differing"]:
-            click.echo(f"  differs: {wrong}")
+            click.echo(f"  wrong: {wrong}")
+
+
+def _measured(name: str, many: int, seed: int) -> dict[str, Any]:
+    """A line, with where and by what it was measured."""
+    from benchmarks.faults import disks, kills
+    from benchmarks.faults.bed import recipes
+    from benchmarks.speed import machine
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CONLST_CACHE"] = f"{folder}/cache"
+        measure = {"kills": kills.measure, "disks": disks.measure}[name]
+        line = measure(many, seed, recipes(Path(folder)), Path(folder))
+    return line | {"seed": seed, "machine": machine.machine(), "versions": machine.versions()}
 
 
 if __name__ == "__main__":

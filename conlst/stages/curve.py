@@ -26,7 +26,7 @@ class Curve:
         """int64[n] by step."""
 
     def observe(self, step: int) -> None:
-        said = label(self.model, self.tokens, Progress(), "")
+        said = label(self.model, self.tokens, Progress(), "the curve of stage 1")
         self.points[step] = said.logits_NC.argmax(1)
 
     def table(self) -> pa.Table | None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from conlst.arrays import LossInput, Pool, Selection, SourceView
 from conlst.errors import ConlstWarning
 from conlst.model import Classifier
-from conlst.predict import stochastic_passes
+from conlst.predict import refuse_nan, stochastic_passes
 from conlst.progress import Progress
 from conlst.recipe import SelfTrainingStage
 from conlst.stages.branch import Batch
@@ -221,6 +221,7 @@ def _as_seen_now(work: _Work, pool: Pool, rows_B: Tensor, x: LossInput) -> Pool:
     with torch.no_grad():
         out = model.encode(tokens, rows_B)
         probs = model.probabilities(out.logits, out.features)
+    refuse_nan(probs.cpu(), f"stage 2: self-training, iteration {pool.round}")
     model.train()
     assert x.target is not None
     assert x.features is not None

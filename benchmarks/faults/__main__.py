@@ -18,11 +18,12 @@ COUNT = click.IntRange(min=0)
 @click.command()
 @click.option("--kills", type=COUNT, default=0, help="How often to kill a run.")
 @click.option("--disks", type=COUNT, default=0, help="How often the disk gives up.")
+@click.option("--recipes", type=COUNT, default=0, help="How many mutated recipes to read.")
+@click.option("--files", type=COUNT, default=0, help="How many damaged files, after the catalogue.")
 @click.option("--seed", default=13, show_default=True)
 @click.option("--out", default=RESULT, type=click.Path(dir_okay=False, path_type=Path))
-def main(kills: int, disks: int, seed: int, out: Path) -> None:
+def main(seed: int, out: Path, **asked: int) -> None:
     """Measure the lines that are asked for; the others stay as they are in the file."""
-    asked = {"kills": kills, "disks": disks}
     lines = {name: _measured(name, many, seed) for name, many in asked.items() if many}
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     text = json.dumps(before | lines, indent=1, ensure_ascii=False)
@@ -39,14 +40,16 @@ def main(kills: int, disks: int, seed: int, out: Path) -> None:
 
 def _measured(name: str, many: int, seed: int) -> dict[str, Any]:
     """A line, with where and by what it was measured."""
-    from benchmarks.faults import disks, kills
-    from benchmarks.faults.bed import recipes
+    from benchmarks.faults import bed, disks, files, kills, recipes
     from benchmarks.speed import machine
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CONLST_CACHE"] = f"{folder}/cache"
-        measure = {"kills": kills.measure, "disks": disks.measure}[name]
-        line = measure(many, seed, recipes(Path(folder)), Path(folder))
+        if name in ("kills", "disks"):
+            runs = {"kills": kills.measure, "disks": disks.measure}[name]
+            line = runs(many, seed, bed.recipes(Path(folder)), Path(folder))
+        else:
+            line = {"recipes": recipes.measure, "files": files.measure}[name](many, seed)
     return line | {"seed": seed, "machine": machine.machine(), "versions": machine.versions()}
 
 

@@ -203,14 +203,12 @@ def measure(count: int, seed: int) -> dict[str, Any]:
             except Exception as error:
                 wrong.append(f"damaged: {error!r}"[:500])
     tried = len(CATALOGUE) + count
-    clean = "each refused cleanly, or accepted and said" if not wrong else f"{len(wrong)} not so"
+    where = {"of the catalogue": len(CATALOGUE), "damaged": count, "of which accepted": accepted}
     return {
-        "line": f"files tried: {tried}, {clean}",
-        "tried": tried,
-        "catalogue": len(CATALOGUE),
-        "damaged": count,
-        "damaged_accepted": accepted,
-        "wrong": wrong[:5],
+        "asked": tried,
+        "survived": tried - len(wrong),
+        "where": where,
+        "differing": wrong[:5],
     }
 
 

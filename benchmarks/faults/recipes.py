@@ -61,13 +61,12 @@ def measure(count: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         one()
     tried = sum(outcomes.values())
-    clean = "all refused cleanly or accepted" if not reasons else f"{len(reasons)} of them unclean"
+    where = {"refused": outcomes["refused"], "accepted": outcomes["accepted"]}
     return {
-        "line": f"recipes tried: {tried}, {clean}",
-        "tried": tried,
-        "refused": outcomes["refused"],
-        "accepted": outcomes["accepted"],
-        "unclean": reasons[:5],
+        "asked": tried,
+        "survived": tried - len(reasons),
+        "where": where,
+        "differing": reasons[:5],
     }
 
 

@@ -8,6 +8,8 @@ Json = dict[str, Any]
 WHAT = {
     "kills": "runs killed (SIGKILL) at random instants and begun again",
     "disks": "runs whose disk was full, read-only or broken from some write on, and begun again",
+    "recipes": "recipes mutated, refused with place, found and allowed, or accepted",
+    "files": "bad or damaged data files, refused with place and row, or accepted and said",
 }
 """By the name of the line; where there is more to say than how many, the line says it."""
 

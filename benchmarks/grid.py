@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -72,6 +74,7 @@ def run(cells: list[Cell], jobs: int, out: Path, root: Path, view: View) -> dict
     threads = max(1, _cores() // jobs)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a worker loads torch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: no worker stays
     grid, failed = Grid(list(cells), out), dict[str, str]()
     crew = [Worker.hired(out, root) for _ in range(min(jobs, len(cells)))]
     try:

@@ -15,6 +15,7 @@ from conlst.arrays import Pool, SourceView, Tokens
 from conlst.augment import Augmenter
 from conlst.folder import RunFolder
 from conlst.inside import check_layers
+from conlst.labels import labelled_once
 from conlst.model import Classifier, load
 from conlst.predict import Labelled, label, stochastic_passes
 from conlst.progress import Progress
@@ -61,6 +62,8 @@ class Bench:
     """Passes over the pool of a language, by the weights that made them: none is made twice."""
     shared: Path | None = None
     """Where runs keep the stages that they have in common; None: nothing is shared."""
+    shared_as: dict[str, str] = field(default_factory=dict)
+    """Under which key the weights of a stage's folder are kept there, if they are."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -115,12 +118,18 @@ class Bench:
             self.model.restore(self.folder.path / place)
         self.weights = place
 
-    def trained_to(self, place: str) -> None:
+    def trained_to(self, place: str, shared: str | None = None) -> None:
         """Say that the model now holds the weights of the stage that will be kept at `place`.
 
         Passes of stages before it are let go, except the source's, with which all are compared.
+
+        Args:
+            place: in the run folder.
+            shared: the key under which runs share them; None: they are this run's alone.
         """
         self.weights = place
+        if shared:
+            self.shared_as[place] = shared
         self.seen = {key: out for key, out in self.seen.items() if key[0] == SOURCE}
 
     def label_pools(self, languages: list[str], place: str) -> Labelled:
@@ -141,7 +150,15 @@ class Bench:
         )
 
     def label(self, tokens: Tokens, what: str) -> Labelled:
-        return label(self.model, tokens, self.progress, what)
+        """One pass over some rows, unless another run made it with the very same weights."""
+
+        def said() -> Labelled:
+            return label(self.model, tokens, self.progress, what)
+
+        key = self.shared_as.get(self.weights)
+        if self.shared is None or key is None:
+            return said()
+        return labelled_once(self.shared / key / "labels", tokens, said)
 
     def source_accuracy(self) -> float:
         """Accuracy on the watched source rows."""

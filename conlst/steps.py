@@ -194,7 +194,7 @@ def close(
 ) -> dict[str, Any]:
     """Label pools and tests with the new weights, judge them, and keep it all."""
     place = f"checkpoints/{lineage.folder}{name}"
-    bench.trained_to(place)
+    bench.trained_to(place, outcome.shared)
     whose = f"{name} ({lineage.language})" if lineage.language else name  # as the report has it
     for message in outcome.warnings:
         bench.progress.warn(f"{whose}: {message}")

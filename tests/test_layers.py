@@ -30,6 +30,7 @@ FLOORS = [
     {"standing"},
     {"train"},
     {"predict"},
+    {"labels"},
     {"stages"},
     {"report"},
     {"bench"},

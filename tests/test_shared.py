@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import conlst
-from conlst import runner, steps
+from conlst import bench, runner, steps
 from tests import conftest
 from tests.test_run import timeless
 
@@ -53,6 +53,23 @@ def test_a_run_that_takes_both_stages_ends_as_one_that_trained_them(world, tmp_p
     for name in ("contrastive-curve", "contrastive"):
         file = f"pseudo_labels/sw/{name}.parquet"
         assert pq.read_table(taken.folder / file).equals(pq.read_table(world.plain.folder / file))
+
+
+def test_what_shared_weights_say_is_not_computed_again(world, tmp_path, monkeypatch):
+    """Pool, tests and watched source rows are labelled after the stage that is not shared alone."""
+    passes, real = [], bench.label
+
+    def noted(model, tokens, progress, what):
+        passes.append(what.partition(":")[0])
+        return real(model, tokens, progress, what)
+
+    monkeypatch.setattr(bench, "label", noted)
+    conlst.run(world.recipe, out=tmp_path / "run", shared=world.place, page=False)
+    assert sorted(passes) == [
+        "labelling source rows",
+        "labelling the pool",
+        "predicting the test rows",
+    ]
 
 
 def test_the_source_stage_is_shared_by_runs_of_different_targets(world, tmp_path, trained):

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from benchmarks import bitmaps
 from benchmarks.cells import Cell
 from benchmarks.recipes import Setting
@@ -104,9 +106,17 @@ def known(root: Path, cells: Sequence[Cell]) -> tuple[dict[str, float | None], l
         if (file := path(root, cell)).is_file():
             result = record(file)
             found[cell.place] = average(result)
-            if result["recipe"] != _rounded(cell.setting.anonymous(cell.recipe)):
+            if _today(result["recipe"]) != _rounded(cell.setting.anonymous(cell.recipe)):
                 other.append(cell.place)
     return found, other
+
+
+def _today(recipe: Json) -> Json:
+    """A recipe as this version writes it out: fields that came later have their defaults."""
+    try:
+        return dict(_rounded(Recipe.model_validate(recipe).model_dump(mode="json")))
+    except ValidationError:
+        return recipe
 
 
 def write_rows(root: Path, place: Setting) -> None:

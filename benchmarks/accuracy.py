@@ -137,7 +137,7 @@ def _label(each: Scores, languages: Sequence[str]) -> str:
 def _stages(scores: Sequence[Scores], languages: list[str]) -> str:
     """The average over the targets after every stage, whether it was kept or not."""
     names = [s["name"] for each in scores for r in each.cells.values() for s in r["stages"]]
-    names = sorted(set(names), key=lambda name: (name != "source", name))
+    names = sorted(set(names), key=lambda name: (name != "source", len(name), name))
     if len(names) < 2:
         return ""
     shown = [each for each in scores if each.cells]
@@ -228,8 +228,10 @@ def _facts(each: Scores, languages: list[str]) -> list[str]:
 
 def withdrawn(each: Scores) -> str:
     """How many models broke or were rolled back on the way."""
-    tests = [(s["test"][code]) for (_, code), r in each.cells.items() for s in r["stages"]]
-    collapsed = sum(bool(test["collapse"]) for test in tests)
-    back = sum(bool(test["rolled_back"]) for test in tests)
+    # One model may be for many languages: its result stands under each of them.
+    models = {(seed, *r["languages"]): r for (seed, _), r in each.cells.items()}
+    tests = [list(s["test"].values()) for r in models.values() for s in r["stages"]]
+    collapsed = sum(any(test["collapse"] for test in of_model) for of_model in tests)
+    back = sum(any(test["rolled_back"] for test in of_model) for of_model in tests)
     said = [f"{collapsed} collapsed"] * bool(collapsed) + [f"{back} rolled back"] * bool(back)
     return " and ".join(said)

@@ -15,9 +15,13 @@ WAITING = "."
 
 
 def done_stages(folder: Any) -> list[str]:
-    """Stages of a run that are finished, in order."""
-    records = sorted(folder.glob("checkpoints/**/record.json"), key=lambda p: p.stat().st_mtime)
-    return [record.parent.name for record in records]
+    """Stages of a run that are finished, in order; it may be at work, or be deleted meanwhile."""
+    try:
+        records = sorted(folder.glob("checkpoints/**/record.json"), key=lambda p: p.stat().st_mtime)
+    except FileNotFoundError:
+        return []  # whoever looks, looks again
+    names = [record.parent.name for record in records]
+    return [name for name in names if not name.startswith(".")]  # not in its place yet
 
 
 class View:

@@ -45,7 +45,9 @@ def trained_once(bench: Bench, facts: Facts | None, train: Callable[[], Outcome]
         bench.progress.say("another run trains this very stage: waiting for it")
         lock.acquire()
     try:
-        outcome = _taken(bench, place) if place.is_dir() else _given(bench, place, train())
+        # Weights may have been let go while another run still wrote what they say of its rows.
+        there = (place / FILES).is_file()
+        outcome = _taken(bench, place) if there else _given(bench, place, train())
     finally:
         lock.release()
     outcome.shared = key

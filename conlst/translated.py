@@ -29,8 +29,9 @@ def translated(recipe: Recipe, texts: Texts, progress: Progress) -> tuple[Texts,
     """The texts that stages and tests see, and what the report tells of their translation.
 
     Returns:
-        The texts; and `languages`: for each its translators, the language between, distinct texts,
-        translations made now, texts that were translated; `skipped`: languages without a way.
+        The texts; and `rows`: which of them are translated; `languages`: for each its translators,
+        the language between, distinct texts, translations made now, texts that were translated;
+        `skipped`: languages without a way.
     """
     plan, found = recipe.data.translate, ways(recipe)
     if plan is None:
@@ -48,7 +49,7 @@ def translated(recipe: Recipe, texts: Texts, progress: Progress) -> tuple[Texts,
             tests[code] = _put(rows, said)
     skipped = [code for code, way in found.items() if not way]
     notes = [*texts.notes, _note(plan.rows, told, skipped)]
-    said_of_it = {"languages": told, "skipped": skipped}
+    said_of_it = {"rows": plan.rows, "languages": told, "skipped": skipped}
     return replace(texts, source=source, tests=tests, notes=notes), said_of_it
 
 

@@ -118,6 +118,13 @@ def test_a_model_that_broke_is_told_and_the_stage_before_it_counts(root):
     assert "CoNLST: 2 collapsed; the stage before it counts." in text
 
 
+def test_a_model_for_several_languages_breaks_once():
+    broken = [stage("contrastive", code, 10, collapse=["one class"]) for code in ("fr", "sw")]
+    both = broken[0] | {"test": broken[0]["test"] | broken[1]["test"]}
+    joint = result("fr", 13, [both]) | {"languages": ["fr", "sw"]}
+    assert accuracy.withdrawn(accuracy.Scores.of(PLAN.systems[0], [joint])) == "1 collapsed"
+
+
 def test_an_average_over_mixed_configurations_is_called_so(root):
     skipped = {"augment": {"languages": {}, "skipped": ["sw"]}}
     put(root, "ours", "fr", 13, 20, 22)

@@ -2,13 +2,20 @@
 
 import copy
 import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import conlst
 from conlst import bench, runner, steps
+from conlst.arrays import Tokens
+from conlst.labels import labelled_once
+from conlst.predict import Labelled
 from tests import conftest
 from tests.test_run import timeless
 
@@ -70,6 +77,32 @@ def test_what_shared_weights_say_is_not_computed_again(world, tmp_path, monkeypa
         "labelling the pool",
         "predicting the test rows",
     ]
+
+
+def test_runs_that_ask_for_the_same_labels_at_once_wait_for_the_first(tmp_path):
+    tokens = Tokens(torch.arange(4, dtype=torch.int32), None, torch.tensor([0, 2, 4]))
+    asked = []
+
+    def label():
+        asked.append("once")
+        time.sleep(0.3)
+        return Labelled(torch.ones(2, 3), torch.ones(2, 3), torch.ones(2, 5))
+
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(labelled_once, tmp_path / "labels", tokens, label) for _ in range(2)]
+    assert asked == ["once"]
+    assert all(one.result().probs_NC.equal(torch.ones(2, 3)) for one in both)
+
+
+def test_labels_without_their_weights_are_no_stage(world, tmp_path, trained):
+    """A grid lets go of a stage that a run elsewhere still labels rows with."""
+    recipe = world.recipe | {"seed": 78}
+    conlst.run(recipe, out=tmp_path / "run", shared=world.place, page=False)
+    record = json.loads((tmp_path / "run/checkpoints/sw/contrastive/record.json").read_text())
+    shutil.rmtree(world.place / record["shared"])
+    (world.place / record["shared"] / "labels").mkdir(parents=True)
+    conlst.run(recipe, out=tmp_path / "again", shared=world.place, page=False)
+    assert trained == ["source", "contrastive", "contrastive"]
 
 
 def test_the_source_stage_is_shared_by_runs_of_different_targets(world, tmp_path, trained):

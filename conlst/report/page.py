@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 from conlst.report import claims, html, parts, tables
 from conlst.report.choice import stage_1
 from conlst.report.grid import Grid
-from conlst.report.words import NONE, fate, headline, percent, stage_name, withdrawn
+from conlst.report.words import (
+    NONE,
+    fate,
+    headline,
+    nothing_adapted,
+    percent,
+    stage_name,
+    withdrawn,
+)
 
 if TYPE_CHECKING:
     from conlst.report.changes import ChangedRow
@@ -58,10 +66,11 @@ def summary(report: Json, place: Path) -> str:
 
 def _facts(report: Json) -> list[tuple[str, str]]:
     how = {"joint": "one model for all targets", "per_language": "one model a target"}
+    adapted = f"{', '.join(report['adapted']) or 'nothing'} ({how[report['adapt']]})"
     return [
         ("setting", report["setting"]),
         ("labelled", report["source_language"]),
-        ("adapted to", f"{', '.join(report['adapted']) or 'nothing'} ({how[report['adapt']]})"),
+        ("adapted to", "nothing" if nothing_adapted(report) else adapted),
         ("classes", ", ".join(report["classes"])),
         ("seed", f"{report['seed']} (one run: how much hangs on the seed is not shown here)"),
         ("conlst", report["conlst"]),

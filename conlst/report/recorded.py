@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from conlst.errors import BadInput
 from conlst.recipe import Data
@@ -35,6 +35,12 @@ class Recorded(BaseModel):
     data: Data
     contrastive: Json | None
     self_training: Loop | None
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _without_translators(cls, data: Any) -> Any:
+        """They are parts, and a part that is `module:Class` is code: to check it is to run it."""
+        return data | {"translate": None} if isinstance(data, dict) else data
 
     def stages(self) -> list[str]:
         """Names of the stages that were asked for, in order."""

@@ -91,14 +91,37 @@ def headline(report: Json) -> str:
 def _done(report: Json) -> str:
     source, adapted = report["source_language"], report["adapted"]
     trained = f"A classifier trained on labelled text in one language ({source})"
-    if len(report["stages"]) == 1 and report["finished"]:
-        return f"{trained} was tried as it is (zero-shot): nothing was adapted."
+    kind, codes = _translated(report)
+    if kind == TRANSLATED["source"]:
+        trained += f" and on its machine translations into {', '.join(codes)}"
+    if nothing_adapted(report):
+        where = f", on test texts of {', '.join(codes)} put into {source} by machine"
+        tried = where if kind == TRANSLATED["test"] else ""
+        return f"{trained} was tried as it is ({kind}){tried}: nothing was adapted."
     how = "all in one model" if report["adapt"] == "joint" else "one model a language"
     said = f"{trained} was adapted to {_count(adapted)}, {how}, using no labels there."
     return said if report["finished"] else f"{said} The run is not finished."
 
 
+def nothing_adapted(report: Json) -> bool:
+    """Whether the run was to have no stage after the source's."""
+    return len(report["stages"]) == 1 and bool(report["finished"])
+
+
+TRANSLATED = {"source": "translate-train", "test": "translate-test"}
+"""What it is called to translate such rows."""
+
+
+def _translated(report: Json) -> tuple[str, list[str]]:
+    """What the model before adaptation is called, and the languages with translations."""
+    told = report["data"].get("translated") or {}
+    codes = list(told.get("languages", {}))
+    return TRANSLATED.get(told.get("rows", ""), "zero-shot") if codes else "zero-shot", codes
+
+
 def _setting(report: Json) -> str:
+    if nothing_adapted(report):
+        return ""
     sizes = report["data"].get("languages", {}).values()
     shares = [facts.get("test_in_pool") for facts in sizes]
     known = [share for share in shares if share is not None]
@@ -144,7 +167,7 @@ def _result(report: Json) -> str:
     if change is None or set(names.values()) == {"source"}:
         lost = len(report["stages"]) > 1 and report["finished"]
         alone = " Nothing that was adapted stands as a result." if lost else ""
-        return f"{where} is {percent(average['accuracy'])} % zero-shot.{alone}"
+        return f"{where} is {percent(average['accuracy'])} % {_translated(report)[0]}.{alone}"
     before, now = percent(average["accuracy"] - change["value"]), percent(average["accuracy"])
     untrusted = [code for code, name in names.items() if _trusted_nobody(report, code, name)]
     caveat = (
@@ -154,7 +177,8 @@ def _result(report: Json) -> str:
         else ""
     )
     return (
-        f"{where} went from {before} % (the model before adaptation, zero-shot) to {now} % "
+        f"{where} went from {before} % (the model before adaptation, {_translated(report)[0]}) to "
+        f"{now} % "
         f"{_after(names)}: {_signed(change['value'])} points, 95 % interval "
         f"{_signed(change['low'])} to {_signed(change['high'])}{_verdict(change)}.{caveat}"
     )

@@ -26,6 +26,8 @@ def test_it_comes_back_the_same_with_parts_that_are_nowhere_to_be_found(bed):
     report = finished(run)
     recipe = json.loads((run / "recipe.json").read_text())
     recipe["self_training"]["selector"] = {"type": "my_parts:Margin", "least": 0.2}
+    translators = [{"type": "my_parts:Interpreter"}]
+    recipe["data"]["translate"] = {"rows": "source", "translators": translators}
     (run / "recipe.json").write_text(json.dumps(recipe))
     made = subprocess.run(
         [sys.executable, "-m", "conlst", "report", str(run)], capture_output=True, text=True

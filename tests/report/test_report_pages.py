@@ -6,9 +6,10 @@ import re
 import pytest
 from rich.console import Console
 
-from conlst.report import tables
+from conlst.report import figures, tables
 from conlst.report.build import build
 from conlst.report.markdown import escape, markdown
+from conlst.report.page import page
 from conlst.report.terminal import table
 from conlst.report.words import headline, inert
 
@@ -66,6 +67,27 @@ def test_headline_of_a_run_that_adapts_nothing(bed):
     said = headline(build(bed(stages=["source"]).write()))
     assert "nothing was adapted" in said
     assert "% zero-shot." in said
+
+
+def test_nothing_was_adapted_to_by_a_run_that_adapts_nothing(bed):
+    report = build(bed(stages=["source"], overlap=0.5).write())
+    assert "adapted to" not in headline(report)
+    assert "<dt>adapted to</dt><dd><bdi>nothing</bdi>" in page(report, figures.every(report), {})
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("source", "(en) and on its machine translations into fr was tried as it is"),
+        ("test", "(translate-test), on test texts of fr put into en by machine: nothing"),
+    ],
+)
+def test_headline_tells_of_translation(bed, rows, said):
+    report = build(bed(stages=["source"]).write())
+    report["data"]["translated"] = {"rows": rows, "languages": {"fr": {}}, "skipped": ["sw"]}
+    assert said in headline(report)
+    assert f"% translate-{'train' if rows == 'source' else 'test'}." in headline(report)
+    assert "zero-shot" not in headline(report)
 
 
 def test_headline_never_gives_a_collapsed_stage_as_the_result(bed):

@@ -1,7 +1,7 @@
 "use strict";
 const field = document.querySelector("input[type=search]");
 const found = document.querySelector("#found");
-field.addEventListener("input", () => {
+field?.addEventListener("input", () => {
   const sought = field.value.trim().toLowerCase();
   let count = 0;
   for (const block of document.querySelectorAll("details.rows")) {

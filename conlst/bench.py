@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from conlst import processes
 from conlst.arrays import Pool, SourceView, Tokens
 from conlst.augment import Augmenter
 from conlst.folder import RunFolder
@@ -253,6 +254,7 @@ def environment(computer: Accelerator) -> dict[str, Any]:
         "device": device_name(computer.device),
         "precision": computer.mixed_precision,
         "threads": torch.get_num_threads(),
+        "processes": processes.many(),
     }
 
 

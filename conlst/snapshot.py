@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from conlst import processes
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.progress import Progress
@@ -109,15 +110,28 @@ class Snapshot:
         if self.folder is None:
             return
         start = time.monotonic()
-        tensors, plain = _split({name: thing.state_dict() for name, thing in self.things.items()})
-        told = {"of": of, "done": done, "all": all, "plain": plain}
-        text = json.dumps(told | {"sha256": _digest(tensors, told)})
         try:
-            self.folder.write(self.file, lambda path: save_file(tensors, path, {TOLD: text}))
+            processes.by_first(lambda: self._write(of, done, all))
         except BadInput as error:
             self.progress.warn(f"the stage cannot be put aside while it trains: {error}")
         now = time.monotonic()
         self._due = now + max(EVERY, (now - start) / SHARE)
+
+    def _write(self, of: str, done: int, all: int) -> None:
+        assert self.folder is not None
+        tensors, plain = self._split()
+        told = {"of": of, "done": done, "all": all, "plain": plain}
+        text = json.dumps(told | {"sha256": _digest(tensors, told)})
+        self.folder.write(self.file, lambda path: save_file(tensors, path, {TOLD: text}))
+
+    def _split(self) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+        return _split({name: thing.state_dict() for name, thing in self.things.items()})
+
+    def digest(self) -> str:
+        """Of everything but the time it took: processes at the same place have the same."""
+        tensors, plain = self._split()
+        plain.pop("watch", None)
+        return _digest(tensors, plain)
 
     def let_go(self) -> None:
         """Of all that was to be put aside, when its training is over."""
@@ -125,7 +139,7 @@ class Snapshot:
 
     def remove(self) -> None:
         """Once the stage is whole."""
-        if self.folder is not None:
+        if self.folder is not None and processes.number() == 0:
             (self.folder.path / self.file).unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
 """The run folder: what is in it is whole, because everything is written aside and then renamed.
 
-One process at a time writes into it; of several that make one run, the first. What was cut off is never taken for whole, and what was
-altered since is named.
+One process at a time writes into it; of several that make one run, the first. What was cut off is
+never taken for whole, and what was altered since is named.
 """
 
 import contextlib

@@ -30,7 +30,12 @@ def record_of(bench: Bench, place: str) -> dict[str, Any] | None:
 
 def prune(bench: Bench, places: list[str]) -> None:
     """Let go of the weights of these stages."""
-    processes.by_first(lambda: [_pruned(bench, place) for place in places])
+
+    def let_go() -> None:
+        for place in places:
+            _pruned(bench, place)
+
+    processes.by_first(let_go)
 
 
 def _pruned(bench: Bench, place: str) -> None:

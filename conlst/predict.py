@@ -82,8 +82,8 @@ def _pass(model: Classifier, tokens: Tokens, progress: Progress, what: str) -> L
     """One pass over all rows, in the mode the model is in.
 
     Rows are sorted by length and encoded some tokens at a time: on a CPU few enough to stay near
-    the processor, on a GPU enough to fill it; several processes share a batch. Without dropout a row's result does not depend on its
-    neighbours.
+    the processor, on a GPU enough to fill it; several processes share a batch. Without dropout a
+    row's result does not depend on its neighbours.
     """
     budget = processes.many() * (2048 if model.device.type == "cpu" else 65536)
     N, C, D = len(tokens), len(model.classes), model.output.in_features

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -125,10 +125,8 @@ def meet(*values: int) -> list[tuple[int, ...]]:
 def tell(failure: str) -> None:
     """Say to the others, where they next meet, that this process failed."""
     if _meeting is not None:
-        try:
+        with suppress(Elsewhere):
             _exchanged(failure or "it failed", ())
-        except Elsewhere:
-            pass
 
 
 def _exchanged(failure: str, values: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -221,10 +219,8 @@ def outlast() -> None:
         return
     import torch
 
-    try:
+    with suppress(RuntimeError):  # which says that it is gone
         torch.distributed.barrier(_meeting)
-    except RuntimeError:
-        pass  # it is gone
 
 
 def leave() -> None:

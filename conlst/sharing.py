@@ -45,7 +45,7 @@ class Shares:
 
 def gathered(own_bX: Tensor, shares: Shares) -> Tensor:
     """float[B, X], with gradient: what all processes made of their shares, in the rows' order."""
-    whole: Tensor = _Gathered.apply(own_bX, shares.most)
+    whole: Tensor = _Gathered.apply(own_bX, shares.most)  # type: ignore[no-untyped-call]
     return whole[shares.back.to(whole.device)]
 
 

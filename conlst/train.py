@@ -180,14 +180,19 @@ class _Loop:
                     self._tell(self.done, told)
                     advance(1)
                     after_step(self.done)
-                told = processes.meet(stopping.asked or 0, snapshot.due)
-                stop = max(asked for asked, _ in told)
-                if stop or told[0][1]:
-                    snapshot.take(of, self.done, many)
-                if stop:
-                    stopping.asked = stop
-                    stopping.act()
+                self._pause(of, stopping)
         return {name: float(value) / max(many, 1) for name, value in self.sums.items()}
+
+    def _pause(self, of: str, stopping: Stopping) -> None:
+        """Put everything aside when it is time; stop, if any of the processes was asked to."""
+        snapshot = self.tools.snapshot
+        said = processes.meet(stopping.asked or 0, snapshot.due)
+        stop, due = max(asked for asked, _ in said), said[0][1]
+        if stop or due:
+            snapshot.take(of, self.done, len(self.batches))
+        if stop:
+            stopping.asked = stop
+            stopping.act()
 
     def _put_into(self, snapshot: Snapshot, absent: Absent | None) -> None:
         snapshot.keep(

@@ -40,7 +40,8 @@ class Stopped(click.ClickException):
 
     def show(self, file: "IO[Any] | None" = None) -> None:
         """Say it without the word error: stopping is none."""
-        click.echo(self.format_message(), err=True)
+        if processes.speaks():
+            click.echo(self.format_message(), err=True)
 
 
 class Commands(click.Group):

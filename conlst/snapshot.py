@@ -30,6 +30,8 @@ SHARE = 0.01
 TOLD = "conlst"
 """The entry of the file's header that holds all that is no tensor."""
 
+States = Mapping[str, Mapping[str, Any]]
+
 
 class Stateful(Protocol):
     """What has a state to put aside: tensors and JSON, by name."""
@@ -109,27 +111,27 @@ class Snapshot:
         """
         if self.folder is None:
             return
-        start = time.monotonic()
+        start, states = time.monotonic(), self._states()
+        told = {"of": of, "done": done, "all": all}
         try:
-            processes.by_first(lambda: self._write(of, done, all))
+            processes.by_first(lambda: self._write(states, told))
         except BadInput as error:
             self.progress.warn(f"the stage cannot be put aside while it trains: {error}")
         now = time.monotonic()
         self._due = now + max(EVERY, (now - start) / SHARE)
 
-    def _write(self, of: str, done: int, all: int) -> None:
+    def _write(self, states: States, told: dict[str, Any]) -> None:
         assert self.folder is not None
-        tensors, plain = self._split()
-        told = {"of": of, "done": done, "all": all, "plain": plain}
+        tensors, told["plain"] = _split(states)
         text = json.dumps(told | {"sha256": _digest(tensors, told)})
         self.folder.write(self.file, lambda path: save_file(tensors, path, {TOLD: text}))
 
-    def _split(self) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
-        return _split({name: thing.state_dict() for name, thing in self.things.items()})
+    def _states(self) -> States:
+        return {name: thing.state_dict() for name, thing in self.things.items()}
 
     def digest(self) -> str:
         """Of everything but the time it took: processes at the same place have the same."""
-        tensors, plain = self._split()
+        tensors, plain = _split(self._states())
         plain.pop("watch", None)
         return _digest(tensors, plain)
 
@@ -143,9 +145,7 @@ class Snapshot:
             (self.folder.path / self.file).unlink(missing_ok=True)
 
 
-def _split(
-    states: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+def _split(states: States) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
     """Tensors by `thing/name`, each in memory of its own on the CPU; and the rest, by thing."""
     tensors, plain = {}, {thing: dict[str, Any]() for thing in states}
     for thing, state in states.items():

@@ -23,11 +23,26 @@ from tests import conftest
 
 pytestmark = pytest.mark.filterwarnings("ignore::conlst.errors.ConlstWarning")
 COMMAND = (
-    "import sys; from conlst import runner; from conlst.cli import main\n"
-    "runner.publish = lambda folder, report: None\n"
-    "main(sys.argv[1:])"
+    "from conlst.cli import main\nrunner.publish = lambda folder, report: None\nmain(sys.argv[2:])"
 )
 """`conlst` without the report for readers, whose figures take longer than a tiny run."""
+FORKED = (
+    "import os, sys; from conlst import runner\n"
+    "from transformers import BertForSequenceClassification, BertTokenizerFast\n"
+    "children = {}\n"
+    "for number in '01':\n"
+    "    if (child := os.fork()) == 0:\n"
+    "        os.environ |= {'RANK': number, 'LOCAL_RANK': number}\n"
+    "        for name, place in (('out', 1), ('err', 2)):\n"
+    "            file = os.path.join(sys.argv[1], number + name)\n"
+    "            os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC), place)\n"
+    "        exec(os.environ['CODE'])\n"
+    "        sys.exit(0)\n"
+    "    children[number] = child\n"
+    "codes = [os.waitpid(child, 0)[1] for child in children.values()]\n"
+    "print(*map(os.waitstatus_to_exitcode, codes))"
+)
+"""Import everything once, and then be two."""
 LAUNCH = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2"]
 LAUNCH += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
 
@@ -44,24 +59,20 @@ def free_port():
         return str(some.getsockname()[1])
 
 
-def two(code, *arguments, **more):
-    """Run Python code in two processes that know of one another; each's exit code and words."""
-    port = free_port()
-    running = []
-    for number in ("0", "1"):
-        place = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        running.append(
-            subprocess.Popen(
-                [sys.executable, "-c", code, *map(str, arguments)],
-                env=around(**place, **more),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    said = [process.communicate(timeout=100) for process in running]
-    return [process.returncode for process in running], said
+def two(folder, code, *arguments, **more):
+    """Run Python code in two processes that know of one another; their exit codes and words."""
+    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "CODE": code}
+    place |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
+    codes = subprocess.run(
+        [sys.executable, "-c", FORKED, folder, *map(str, arguments)],
+        env=around(**place, **more),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=100,
+        check=True,
+    ).stdout.split()
+    words = [[(folder / (number + name)).read_text() for name in ("out", "err")] for number in "01"]
+    return list(map(int, codes)), words
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +192,9 @@ class TestTwo:
         assert [event["event"] for event in events] == ["stage", "stage", "stage", "finished"]
         assert json.loads((run / "environment.json").read_text())["processes"] == 2
 
-    def test_a_signal_to_one_stops_both_and_they_end_bit_for_bit_the_same(self, launched):
+    def test_a_signal_to_one_stops_both_and_they_end_bit_for_bit_the_same(self, launched, tmp_path):
         recipe, whole = launched[0] / "recipe.json", launched[0] / "run"
-        out = launched[0] / "stopped"
+        out = tmp_path / "run"
         stopping = (
             "import os, signal; from conlst import train; step = train._Loop._step\n"
             "def stopped(loop, start):\n"
@@ -193,11 +204,11 @@ class TestTwo:
             "    return told\n"
             "train._Loop._step = stopped\n"
         )
-        codes, said = two(stopping + COMMAND, "run", recipe, "--out", out)
+        codes, said = two(tmp_path, stopping + COMMAND, "run", recipe, "--out", out)
         assert codes == [130, 130]
         assert "The same command goes on" in said[0][1]
         assert (out / "checkpoints/.contrastive.part.safetensors").is_file()
-        codes, said = two(COMMAND, "run", recipe, "--out", out)
+        codes, said = two(tmp_path, COMMAND, "run", recipe, "--out", out)
         assert codes == [0, 0], said
         for name in ("source", "contrastive", "self_training-1"):
             records = [
@@ -215,10 +226,12 @@ class TestTwo:
             "    return accuracy(*given)\n"
             "accuracy, bench.Bench.source_accuracy = bench.Bench.source_accuracy, broken\n"
         )
-        codes, said = two(failing + COMMAND, "run", source_alone, "--out", tmp_path / "run")
+        codes, said = two(
+            tmp_path, failing + COMMAND, "run", source_alone, "--out", tmp_path / "run"
+        )
         assert codes == [2, 2]
         assert said[0][1].strip().endswith("Error: the disk of the second is gone")
-        assert said[1] == ("", "")
+        assert said[1] == ["", ""]
 
     def test_one_that_is_killed_ends_the_other_with_a_message(self, source_alone, tmp_path):
         killed = (
@@ -229,7 +242,9 @@ class TestTwo:
             "    return step(loop, start)\n"
             "train._Loop._step = dying\n"
         )
-        codes, said = two(killed + COMMAND, "run", source_alone, "--out", tmp_path / "run")
+        codes, said = two(
+            tmp_path, killed + COMMAND, "run", source_alone, "--out", tmp_path / "run"
+        )
         assert codes == [2, -9]
         assert "has ended without a word" in said[0][1]
         assert "Traceback" not in said[0][1]
@@ -247,12 +262,14 @@ class TestTwo:
             "train.Accelerator.backward = short\n"
         )
         fsdp = {"ACCELERATE_USE_FSDP": "true"}
-        codes, said = two(short + COMMAND, "run", source_alone, "--out", tmp_path / "two", **fsdp)
+        codes, said = two(
+            tmp_path, short + COMMAND, "run", source_alone, "--out", tmp_path / "two", **fsdp
+        )
         assert codes == [0, 0], said
         words = " ".join(said[0][1].split())
         assert words.count("batches go in parts of at most 4") == 1
         assert words.count("FSDP is configured") == 1
-        assert said[1] == ("", "")
+        assert said[1] == ["", ""]
         raw = json.loads(source_alone.read_text())
         conlst.run(raw, out=tmp_path / "one", page=False)
         assert_alike(tmp_path / "one", tmp_path / "two")

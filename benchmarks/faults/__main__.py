@@ -18,11 +18,12 @@ COUNT = click.IntRange(min=0)
 @click.command()
 @click.option("--kills", type=COUNT, default=0, help="How often to kill a run.")
 @click.option("--disks", type=COUNT, default=0, help="How often the disk gives up.")
+@click.option("--processes", type=COUNT, default=0, help="How often to compare several with one.")
 @click.option("--seed", default=13, show_default=True)
 @click.option("--out", default=RESULT, type=click.Path(dir_okay=False, path_type=Path))
-def main(kills: int, disks: int, seed: int, out: Path) -> None:
+def main(kills: int, disks: int, processes: int, seed: int, out: Path) -> None:
     """Measure the lines that are asked for; the others stay as they are in the file."""
-    asked = {"kills": kills, "disks": disks}
+    asked = {"kills": kills, "disks": disks, "processes": processes}
     lines = {name: _measured(name, many, seed) for name, many in asked.items() if many}
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     text = json.dumps(before | lines, indent=1, ensure_ascii=False)
@@ -39,14 +40,14 @@ def main(kills: int, disks: int, seed: int, out: Path) -> None:
 
 def _measured(name: str, many: int, seed: int) -> dict[str, Any]:
     """A line, with where and by what it was measured."""
-    from benchmarks.faults import disks, kills
+    from benchmarks.faults import disks, kills, processes
     from benchmarks.faults.bed import recipes
     from benchmarks.speed import machine
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CONLST_CACHE"] = f"{folder}/cache"
-        measure = {"kills": kills.measure, "disks": disks.measure}[name]
-        line = measure(many, seed, recipes(Path(folder)), Path(folder))
+        measures = {"kills": kills, "disks": disks, "processes": processes}
+        line = measures[name].measure(many, seed, recipes(Path(folder)), Path(folder))
     return line | {"seed": seed, "machine": machine.machine(), "versions": machine.versions()}
 
 

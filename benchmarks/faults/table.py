@@ -7,6 +7,7 @@ from typing import Any
 Json = dict[str, Any]
 WHAT = {
     "kills": "runs killed (SIGKILL) at random instants and begun again",
+    "processes": "runs in several processes, compared with one process (within 1e-4)",
     "disks": "runs whose disk was full, read-only or broken from some write on, and begun again",
 }
 """By the name of the line; where there is more to say than how many, the line says it."""

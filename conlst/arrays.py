@@ -110,6 +110,16 @@ class TokenBatch:
     def __len__(self) -> int:
         return len(self.ids_BT)
 
+    def take(self, rows: Tensor) -> "TokenBatch":
+        """The rows at `rows`, in that order, no less padded."""
+        return TokenBatch(
+            self.ids_BT[rows],
+            self.attention_BT[rows],
+            None if self.segments_BT is None else self.segments_BT[rows],
+            self.special_BT[rows],
+            self.mask_id,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Points:

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from conlst import processes
 from conlst.arrays import Pool, SourceView, Tokens
 from conlst.augment import Augmenter
 from conlst.folder import RunFolder
@@ -156,7 +157,7 @@ class Bench:
             return label(self.model, tokens, self.progress, what)
 
         key = self.shared_as.get(self.weights)
-        if self.shared is None or key is None:
+        if self.shared is None or key is None or processes.many() > 1:  # they label in shares
             return said()
         return labelled_once(self.shared / key / "labels", tokens, said)
 
@@ -270,6 +271,7 @@ def environment(computer: Accelerator) -> dict[str, Any]:
         "device": device_name(computer.device),
         "precision": computer.mixed_precision,
         "threads": torch.get_num_threads(),
+        "processes": processes.many(),
     }
 
 

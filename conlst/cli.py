@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from conlst import __version__
+from conlst import __version__, processes
 from conlst.errors import BadInput, ConlstWarning
 from conlst.progress import TerminalProgress, inert
 
@@ -25,6 +25,13 @@ class Refused(click.ClickException):
 
     exit_code = 2
 
+    def show(self, file: "IO[Any] | None" = None) -> None:
+        """Say it once, however many processes come to it."""
+        if processes.speaks():
+            super().show(file)
+        else:
+            processes.outlast()
+
 
 class Stopped(click.ClickException):
     """The user stopped the command."""
@@ -33,7 +40,8 @@ class Stopped(click.ClickException):
 
     def show(self, file: "IO[Any] | None" = None) -> None:
         """Say it without the word error: stopping is none."""
-        click.echo(self.format_message(), err=True)
+        if processes.speaks():
+            click.echo(self.format_message(), err=True)
 
 
 class Commands(click.Group):
@@ -47,6 +55,15 @@ class Commands(click.Group):
             raise Refused("\n".join(map(_cut, inert(str(error)).split("\n")))) from None
         except (KeyboardInterrupt, click.Abort):
             raise Stopped("Stopped.") from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Refuse verbs that several processes would each do for themselves."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if processes.launched() > 1 and name != "run":
+            raise Refused(f"{name}: found {processes.launched()} processes; allowed: one")
+        return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which one meets them, not by name."""
@@ -117,9 +134,12 @@ def run(recipe: str, out: Path | None, edits: tuple[str, ...]) -> None:
             from conlst.report import terminal
 
             report = runner.run(recipe, out=out, edits=edits, progress=progress)
+            processes.leave()
     except KeyboardInterrupt:
         place = out or "its run folder"
         raise Stopped(f"Stopped. The same command goes on from {place}.") from None
+    if not processes.speaks():
+        return
     Console().print(terminal.table(report.data, progress.told))
     click.echo(f"\nrun     {report.folder}")
     click.echo(f"model   {_models(report.folder)}")
@@ -379,14 +399,17 @@ def init(
 @contextmanager
 def _voice() -> Iterator[TerminalProgress]:
     """A terminal to speak on, which the library's own warnings go to as well."""
-    progress = TerminalProgress()
+    from rich.console import Console
+
+    heard = processes.speaks()
+    progress = TerminalProgress(None if heard else Console(quiet=True, force_terminal=False))
     with warnings.catch_warnings():
         plain = warnings.showwarning
 
         def show(message: Any, category: Any, *rest: Any, **more: Any) -> None:
             if issubclass(category, ConlstWarning):
                 progress.warn(str(message))
-            else:
+            elif heard:
                 plain(message, category, *rest, **more)
 
         warnings.showwarning = show

@@ -1,7 +1,7 @@
 """The run folder: what is in it is whole, because everything is written aside and then renamed.
 
-One process at a time writes into it. What was cut off is never taken for whole, and what was
-altered since is named.
+One process at a time writes into it; of several that make one run, the first. What was cut off is
+never taken for whole, and what was altered since is named.
 """
 
 import contextlib
@@ -17,9 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
+from conlst import processes
 from conlst.errors import BadInput
 
 ASIDE = ".unfinished"
@@ -68,9 +69,21 @@ class RunFolder:
             BadInput: the folder cannot be written, another process is at work in it, or has put
                 something else there meanwhile.
         """
+        lock = FileLock(self.path / ".lock")
+        try:
+            processes.by_first(lambda: self._take(lock, recipe))
+            if self.read_json("recipe.json") is None:
+                raise BadInput(
+                    f"{self.path}: process {processes.number()} does not see what the first has "
+                    "put there; the run folder must be one for all machines"
+                )
+            yield
+        finally:
+            lock.release()
+
+    def _take(self, lock: BaseFileLock, recipe: dict[str, Any]) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock")
             lock.acquire(timeout=0)
         except Timeout:
             raise BadInput(
@@ -79,14 +92,10 @@ class RunFolder:
             ) from None
         except OSError as error:
             raise BadInput(f"{self.path}: cannot be a run folder: {error.strerror}") from None
-        try:
-            RunFolder.open(self.path, recipe)
-            for left in [*self.path.rglob(f".*{ASIDE}")]:
-                _remove(left)
-            self.write_json("recipe.json", recipe)
-            yield
-        finally:
-            lock.release()
+        RunFolder.open(self.path, recipe)
+        for left in [*self.path.rglob(f".*{ASIDE}")]:
+            _remove(left)
+        self.write_json("recipe.json", recipe)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """The object in a file, or None where there is no such file."""
@@ -128,6 +137,9 @@ class RunFolder:
         Raises:
             BadInput: there is no room, or no right to write; nothing is left of the attempt.
         """
+        processes.by_first(lambda: self._write(name, make))
+
+    def _write(self, name: str, make: Callable[[Path], object]) -> None:
         target = self.path / name
         aside = target.with_name(f".{target.name}{ASIDE}")
         try:
@@ -149,7 +161,9 @@ class RunFolder:
     def event(self, kind: str, **facts: Any) -> None:
         """Append a line to events.jsonl; a last line that was cut off is taken out first."""
         told = {"time": round(time.time(), 3), "event": kind, **facts}
-        line = json.dumps(told, ensure_ascii=False) + "\n"
+        processes.by_first(lambda: self._append(json.dumps(told, ensure_ascii=False) + "\n"))
+
+    def _append(self, line: str) -> None:
         place = self.path / "events.jsonl"
         with _explaining(place), place.open("a+b") as file:
             file.seek(0)

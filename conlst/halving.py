@@ -14,12 +14,13 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from conlst import processes
 from conlst.errors import BadInput, ConlstWarning
 
 Made = TypeVar("Made")
 
 
-def out_of_memory(error: RuntimeError) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Whether that is what an error says: torch has a type of its own for it on some devices only.
 
     Examples:
@@ -102,10 +103,14 @@ class Parts:
 
 
 def _tried(attempt: Callable[[], Made]) -> tuple[Made] | None:
-    """What an attempt makes; None when memory ran out."""
+    """What an attempt makes; None when memory ran out, in this process or another."""
     try:
         return (attempt(),)
+    except processes.Elsewhere as error:
+        if not out_of_memory(error):
+            raise
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
+        processes.tell(str(error))
     return None  # only here is the traceback let go, and with it what the attempt had computed

@@ -9,6 +9,7 @@ rolled back, the one before is handed out. The source stage and stage 1 keep the
 import shutil
 from typing import Any
 
+from conlst import processes
 from conlst.bench import Bench
 
 RECORD = "record.json"
@@ -29,15 +30,23 @@ def record_of(bench: Bench, place: str) -> dict[str, Any] | None:
 
 def prune(bench: Bench, places: list[str]) -> None:
     """Let go of the weights of these stages."""
-    for place in places:
-        record = bench.folder.read_json(f"{place}/{RECORD}")
-        assert record is not None
-        files = record.get("files", {})
-        record["files"] = {n: sha for n, sha in files.items() if not n.startswith(f"{place}/")}
-        # First the record: a kill now leaves more than is needed, never less than is told.
-        bench.folder.write_json(f"{place}/{RECORD}", record)
-        for left in (bench.folder.path / place).iterdir():
-            if left.is_dir():
-                shutil.rmtree(left)
-            elif left.name != RECORD:
-                left.unlink()
+
+    def let_go() -> None:
+        for place in places:
+            _pruned(bench, place)
+
+    processes.by_first(let_go)
+
+
+def _pruned(bench: Bench, place: str) -> None:
+    record = bench.folder.read_json(f"{place}/{RECORD}")
+    assert record is not None
+    files = record.get("files", {})
+    record["files"] = {n: sha for n, sha in files.items() if not n.startswith(f"{place}/")}
+    # First the record: a kill now leaves more than is needed, never less than is told.
+    bench.folder.write_json(f"{place}/{RECORD}", record)
+    for left in (bench.folder.path / place).iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
+        elif left.name != RECORD:
+            left.unlink()

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from conlst import recipe
+from conlst import processes, recipe
 from conlst.arrays import Rows, Sizes, TokenBatch, Tokens
 from conlst.errors import BadInput, ConlstWarning
 from conlst.hub import out_of_reach
@@ -29,6 +29,7 @@ from conlst.losses import Loss
 from conlst.packing import Packed, end_to_end, packed, packs, unpadded
 from conlst.precision import Precision, good_kernels, layers_in_bf16, multiplies_in_bf16
 from conlst.selectors import Selector
+from conlst.sharing import Shares, gathered, own_chance
 from conlst.tokens import budget_batches, even_batches, pad, tokenise
 from conlst.transfer import on
 from conlst.trust import refuse_unsafe
@@ -114,6 +115,12 @@ class Classifier(nn.Module):
         Its padding is not computed, unless the family is an unknown one or somebody reaches inside
         the encoder (`conlst.inside`), where states are promised as [B, T, D].
         """
+        if not self._shares(len(batch)):
+            return self._forward(batch)
+        lengths_B = batch.attention_BT.sum(1)
+        return self._together(lengths_B, lambda rows: self._forward(batch.take(rows)))
+
+    def _forward(self, batch: TokenBatch) -> Encoded:
         if self._lays_rows_end_to_end():
             return self._packed(packed(unpadded(batch), torch.arange(len(batch))))
         inputs = {"input_ids": batch.ids_BT, "attention_mask": batch.attention_BT}
@@ -123,19 +130,49 @@ class Classifier(nn.Module):
         return self._computed({name: on(self.device, value) for name, value in inputs.items()})
 
     def encode(self, tokens: Tokens, rows: Tensor, *, budget: int | None = None) -> Encoded:
-        """Encode any rows, in their order; inside, sorted in batches of about `budget` tokens."""
+        """Encode any rows, in their order; inside, sorted in batches of about `budget` tokens.
+
+        Of several processes, each encodes its share of the rows, and has them all.
+        """
+        if not self._shares(len(rows)):
+            return self._encoded(tokens, rows, budget)
+        return self._together(
+            tokens.lengths[rows], lambda some: self._encoded(tokens, rows[some], budget)
+        )
+
+    def _encoded(self, tokens: Tokens, rows: Tensor, budget: int | None) -> Encoded:
         budget = budget or (4096 if self.device.type == "cpu" else 65536)
         order, parts = self.batches(tokens.lengths[rows], budget), []
         for batch in order:
             if self._lays_rows_end_to_end():
                 parts.append(self._packed(packed(tokens, rows[batch])))
             else:
-                parts.append(self(pad(tokens, rows[batch], self.tokenizer)))
+                parts.append(self._forward(pad(tokens, rows[batch], self.tokenizer)))
         back = on(self.device, torch.cat(order).argsort())
         return Encoded(
             torch.cat([part.logits for part in parts])[back],
             torch.cat([part.features for part in parts])[back],
         )
+
+    def _shares(self, rows: int) -> bool:
+        """Whether each process encodes some of the rows: whoever reaches inside needs them all."""
+        return 1 < processes.many() <= rows and not reached(self.network)
+
+    def _together(self, lengths_B: Tensor, encode: Callable[[Tensor], Encoded]) -> Encoded:
+        """Encode this process's share of the rows, and gather those of the others."""
+        shares = Shares(lengths_B, processes.many())
+        chance = own_chance(self.device) if self.training else contextlib.nullcontext()
+        before = self.take_counts()
+        try:
+            with chance:
+                own = encode(shares.rows[processes.number()])
+        finally:
+            counts, self.counts = self.counts, before
+        for told in processes.meet(*counts):
+            self._count(*told)
+        whole_BX = gathered(torch.cat([own.logits, own.features], 1), shares)
+        C = own.logits.shape[1]
+        return Encoded(whole_BX[:, :C], whole_BX[:, C:])
 
     def batches(self, lengths: Tensor, budget: int) -> list[Tensor]:
         """Rows of these lengths in batches of about `budget` computed positions, longest first."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoTokenizer
 
-from conlst import train
+from conlst import processes, train
 from conlst.arrays import Rows, Tokens
 from conlst.errors import BadInput
 from conlst.losses import Loss, losses
@@ -82,10 +82,10 @@ def _pass(model: Classifier, tokens: Tokens, progress: Progress, what: str) -> L
     """One pass over all rows, in the mode the model is in.
 
     Rows are sorted by length and encoded some tokens at a time: on a CPU few enough to stay near
-    the processor, on a GPU enough to fill it. Without dropout a row's result does not depend on its
-    neighbours.
+    the processor, on a GPU enough to fill it; several processes share a batch. Without dropout a
+    row's result does not depend on its neighbours.
     """
-    budget = 2048 if model.device.type == "cpu" else 65536
+    budget = processes.many() * (2048 if model.device.type == "cpu" else 65536)
     N, C, D = len(tokens), len(model.classes), model.output.in_features
     logits_NC, probs_NC, features_ND = torch.empty(N, C), torch.empty(N, C), torch.empty(N, D)
     with progress.task(what, N) as advance, model.for_many_rows():

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from conlst import processes
 from conlst import recipe as recipes
 from conlst.bench import SOURCE, Bench, bench, environment
 from conlst.blame import naming_parts
@@ -56,8 +57,19 @@ def run(
         BadInput: the recipe, a file or the folder cannot be used. Nothing was overwritten.
         PartFailed: a part from outside raised an error; the part is named, the error is the cause.
     """
-    checked = recipes.load(recipe, edits)
     progress = progress or Progress()
+    with processes.together(progress):
+        checked = recipes.load(recipe, edits)
+        return _run(checked, out, progress, shared, page)
+
+
+def _run(
+    checked: Recipe,
+    out: "str | Path | None",
+    progress: Progress,
+    shared: "str | Path | None",
+    page: bool,
+) -> Report:
     place = Path(out or Path("runs") / checked.name)
     folder = RunFolder.open(place, checked.model_dump(mode="json"))
     if (done := folder.read_json("report.json")) and done.get("finished"):
@@ -106,9 +118,9 @@ def _prepare(recipe: Recipe, folder: RunFolder, progress: Progress, hold: ExitSt
     computer = accelerator(recipe.model.precision, folder.path, recipe.trackers)
     told, around = facts(recipe, texts), environment(computer)
     _same_as_before(folder, told, around, progress)
-    texts, made = translated(recipe, texts, progress)
+    texts, made = processes.after_first(lambda: translated(recipe, texts, progress))
     told |= {"notes": texts.notes, "translated": made} if made else {}
-    ready = bench(recipe, folder, progress, texts, computer)
+    ready = processes.after_first(lambda: bench(recipe, folder, progress, texts, computer))
     hold.enter_context(folder.started(recipe.model_dump(mode="json")))
     if recipe.trackers:
         computer.init_trackers(recipe.name)
@@ -146,7 +158,14 @@ def _same_as_before(
             f"{folder.path}: the run began with other data; changed since: {', '.join(changed)}; "
             "start anew with another --out, or put the files back"
         )
-    if (folder.read_json("environment.json") or around) != around:
+    began = folder.read_json("environment.json") or around
+    if (many := began.get("processes", 1)) != around["processes"]:
+        raise BadInput(
+            f"{folder.path}: the run began with {many} processes and now has "
+            f"{around['processes']}: dropout would be another; start it with as many as before, or "
+            "anew with another --out"
+        )
+    if began != around:
         progress.warn(
             f"{folder.path} was begun with other versions, threads or device: its figures may "
             "differ in the last digits from those of an undisturbed run"
@@ -218,6 +237,12 @@ def _adapt(bench: Bench, lineage: Lineage) -> None:
 
 
 def _finish(bench: Bench, *, page: bool) -> Report:
+    """Hand out what came of it; of several processes, the first does."""
+    processes.by_first(lambda: _handed_out(bench, page))
+    return Report(bench.folder.path, bench.folder.read_json("report.json") or {})
+
+
+def _handed_out(bench: Bench, page: bool) -> None:
     """Export the models, build the report from the folder, and write it; report.json comes last."""
     folder, recipe = bench.folder, bench.recipe
     report = build(folder.path)
@@ -237,8 +262,8 @@ def _finish(bench: Bench, *, page: bool) -> Report:
         publish(folder, report)
     folder.event("finished")
     folder.write_json("report.json", report)
-    bench.accelerator.end_training()
-    return Report(folder.path, report)
+    for tracker in bench.accelerator.trackers:
+        tracker.finish()
 
 
 def _last_sound(bench: Bench, lineage: Lineage) -> str:

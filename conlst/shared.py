@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
+from conlst import processes
 from conlst.arrays import Rows
 from conlst.bench import SOURCE, Bench
 from conlst.folder import RunFolder
@@ -40,11 +41,7 @@ def trained_once(bench: Bench, facts: Facts | None, train: Callable[[], Outcome]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     place, lock = bench.shared / key, FileLock(bench.shared / f".{key}.lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        bench.progress.say("another run trains this very stage: waiting for it")
-        lock.acquire()
-    try:
+        processes.by_first(lambda: _locked(bench, lock))
         # Weights may have been let go while another run still wrote what they say of its rows.
         there = (place / FILES).is_file()
         outcome = _taken(bench, place) if there else _given(bench, place, train())
@@ -52,6 +49,14 @@ def trained_once(bench: Bench, facts: Facts | None, train: Callable[[], Outcome]
         lock.release()
     outcome.shared = key
     return outcome
+
+
+def _locked(bench: Bench, lock: BaseFileLock) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        bench.progress.say("another run trains this very stage: waiting for it")
+        lock.acquire()
 
 
 def _taken(bench: Bench, place: Path) -> Outcome:

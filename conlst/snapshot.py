@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from conlst import processes
 from conlst.errors import BadInput
 from conlst.folder import RunFolder
 from conlst.progress import Progress
@@ -28,6 +29,8 @@ SHARE = 0.01
 """Of the time that they may take: where writing is slow, they are rarer."""
 TOLD = "conlst"
 """The entry of the file's header that holds all that is no tensor."""
+
+States = Mapping[str, Mapping[str, Any]]
 
 
 class Stateful(Protocol):
@@ -108,16 +111,29 @@ class Snapshot:
         """
         if self.folder is None:
             return
-        start = time.monotonic()
-        tensors, plain = _split({name: thing.state_dict() for name, thing in self.things.items()})
-        told = {"of": of, "done": done, "all": all, "plain": plain}
-        text = json.dumps(told | {"sha256": _digest(tensors, told)})
+        start, states = time.monotonic(), self._states()
+        told = {"of": of, "done": done, "all": all}
         try:
-            self.folder.write(self.file, lambda path: save_file(tensors, path, {TOLD: text}))
+            processes.by_first(lambda: self._write(states, told))
         except BadInput as error:
             self.progress.warn(f"the stage cannot be put aside while it trains: {error}")
         now = time.monotonic()
         self._due = now + max(EVERY, (now - start) / SHARE)
+
+    def _write(self, states: States, told: dict[str, Any]) -> None:
+        assert self.folder is not None
+        tensors, told["plain"] = _split(states)
+        text = json.dumps(told | {"sha256": _digest(tensors, told)})
+        self.folder.write(self.file, lambda path: save_file(tensors, path, {TOLD: text}))
+
+    def _states(self) -> States:
+        return {name: thing.state_dict() for name, thing in self.things.items()}
+
+    def digest(self) -> str:
+        """Of everything but the time it took: processes at the same place have the same."""
+        tensors, plain = _split(self._states())
+        plain.pop("watch", None)
+        return _digest(tensors, plain)
 
     def let_go(self) -> None:
         """Of all that was to be put aside, when its training is over."""
@@ -125,13 +141,11 @@ class Snapshot:
 
     def remove(self) -> None:
         """Once the stage is whole."""
-        if self.folder is not None:
+        if self.folder is not None and processes.number() == 0:
             (self.folder.path / self.file).unlink(missing_ok=True)
 
 
-def _split(
-    states: Mapping[str, Mapping[str, Any]],
-) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+def _split(states: States) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
     """Tensors by `thing/name`, each in memory of its own on the CPU; and the rest, by thing."""
     tensors, plain = {}, {thing: dict[str, Any]() for thing in states}
     for thing, state in states.items():

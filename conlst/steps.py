@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from conlst import processes
 from conlst.arrays import Pool, Rows, Selection
 from conlst.augment import Augmenter
 from conlst.bench import PRETRAINED, SOURCE, Bench
@@ -70,7 +71,7 @@ def prepared(augment: Augmenter, rows: Rows, progress: Progress) -> dict[str, An
     Raises:
         BadInput: it is no JSON; said now, as it would otherwise be found when the stage is kept.
     """
-    told = augment.prepare(rows, progress)
+    told = processes.after_first(lambda: augment.prepare(rows, progress))
     try:
         json.dumps(told, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -14,12 +14,14 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from transformers import get_linear_schedule_with_warmup
 
+from conlst import processes
 from conlst.errors import BadInput
 from conlst.halving import Parts
 from conlst.losses import Loss
 from conlst.model import Classifier
 from conlst.progress import Progress
 from conlst.recipe import Optimisation
+from conlst.sharing import average
 from conlst.snapshot import Snapshot
 from conlst.standing import Chance, Moments, Weights
 from conlst.stopping import Stopping
@@ -68,6 +70,7 @@ def accelerator(
     bf16 = precision == "bf16" or (precision == "auto" and _has_bf16())
     AcceleratorState._reset_state()  # a process may run several recipes of several precisions
     return Accelerator(
+        cpu=processes.launched() > 1 and not torch.cuda.is_available(),
         mixed_precision="bf16" if bf16 else "no",
         log_with=list(trackers) or None,
         project_dir=folder,
@@ -164,6 +167,7 @@ class _Loop:
         many, snapshot, of = len(self.batches), self.tools.snapshot, self._beginnings()
         self._put_into(snapshot, absent)
         snapshot.take_up(self.what, of)
+        processes.agree(self.what, lambda: f"{of} {self.done}")
         with self.tools.progress.task(self.what, many) as advance, Stopping() as stopping:
             advance(self.done)
             while self.done < many:
@@ -176,10 +180,19 @@ class _Loop:
                     self._tell(self.done, told)
                     advance(1)
                     after_step(self.done)
-                if stopping.asked or snapshot.due:
-                    snapshot.take(of, self.done, many)
-                    stopping.act()
+                self._pause(of, stopping)
         return {name: float(value) / max(many, 1) for name, value in self.sums.items()}
+
+    def _pause(self, of: str, stopping: Stopping) -> None:
+        """Put everything aside when it is time; stop, if any of the processes was asked to."""
+        snapshot = self.tools.snapshot
+        said = processes.meet(stopping.asked or 0, snapshot.due)
+        stop, due = max(asked for asked, _ in said), said[0][1]
+        if stop or due:
+            snapshot.take(of, self.done, len(self.batches))
+        if stop:
+            stopping.asked = stop
+            stopping.act()
 
     def _put_into(self, snapshot: Snapshot, absent: Absent | None) -> None:
         snapshot.keep(
@@ -221,11 +234,17 @@ class _Loop:
             return [self._gradient(batch, start + i, len(group)) for i, batch in enumerate(group)]
 
         # Where memory ran out half-way, some layers have their gradient already: all begins anew.
-        means = self.parts.fitting(gradients, self.optimizer.zero_grad, max(map(len, group)))
+        means = self.parts.fitting(gradients, self._undo, max(map(len, group)))
+        average(self.model.parameters())
         self.tools.accelerator.clip_grad_norm_(self.model.parameters(), self.how.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return means
+
+    def _undo(self) -> None:
+        """Begin a step anew. Processes that ran out of memory apart cannot: chance has gone on."""
+        self.optimizer.zero_grad()
+        processes.agree(f"{self.what}: memory ran out", self.tools.snapshot.digest)
 
     def _gradient(self, batch: Tensor, done: int, of_step: int) -> dict[str, Tensor]:
         """Add a batch's part to the gradient of its step."""
@@ -237,6 +256,7 @@ class _Loop:
             total = torch.stack([term.scale * means[term.name] for term in terms]).sum()
             share = len(part) / len(batch)
             self.tools.accelerator.backward(share * total / of_step)
+            processes.meet()  # nobody draws for the next part while another must halve this one
             for name, mean in means.items():
                 sums[name] = sums.get(name, 0.0) + share * mean.detach()
         return sums

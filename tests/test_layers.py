@@ -7,7 +7,7 @@ import conlst
 
 ROOT = Path(conlst.__file__).parent
 FLOORS = [
-    {"errors", "progress", "beside", "transfer", "memory", "trust", "hub", "stopping"},
+    {"errors", "progress", "beside", "transfer", "memory", "trust", "hub", "stopping", "processes"},
     {"registry", "arrays", "cache"},
     {"neighbours"},
     {"cut_edges"},
@@ -25,7 +25,7 @@ FLOORS = [
         "halving",
         "blame",
     },
-    {"packing", "precision", "snapshot"},
+    {"packing", "precision", "snapshot", "sharing"},
     {"model", "token_cache"},
     {"standing"},
     {"train"},

@@ -20,6 +20,7 @@ COUNT = click.IntRange(min=0)
 @click.option("--disks", type=COUNT, default=0, help="How often the disk gives up.")
 @click.option("--recipes", type=COUNT, default=0, help="How many mutated recipes to read.")
 @click.option("--files", type=COUNT, default=0, help="How many damaged files, after the catalogue.")
+@click.option("--processes", type=COUNT, default=0, help="How often to compare several with one.")
 @click.option("--seed", default=13, show_default=True)
 @click.option("--out", default=RESULT, type=click.Path(dir_okay=False, path_type=Path))
 def main(seed: int, out: Path, **asked: int) -> None:
@@ -40,14 +41,14 @@ def main(seed: int, out: Path, **asked: int) -> None:
 
 def _measured(name: str, many: int, seed: int) -> dict[str, Any]:
     """A line, with where and by what it was measured."""
-    from benchmarks.faults import bed, disks, files, kills, recipes
+    from benchmarks.faults import bed, disks, files, kills, processes, recipes
     from benchmarks.speed import machine
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CONLST_CACHE"] = f"{folder}/cache"
-        if name in ("kills", "disks"):
-            runs = {"kills": kills.measure, "disks": disks.measure}[name]
-            line = runs(many, seed, bed.recipes(Path(folder)), Path(folder))
+        runs = {"kills": kills, "disks": disks, "processes": processes}
+        if name in runs:
+            line = runs[name].measure(many, seed, bed.recipes(Path(folder)), Path(folder))
         else:
             line = {"recipes": recipes.measure, "files": files.measure}[name](many, seed)
     return line | {"seed": seed, "machine": machine.machine(), "versions": machine.versions()}

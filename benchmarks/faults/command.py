@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import sys
+from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -24,7 +25,13 @@ ERRORS = ("ENOSPC", "EROFS", "EIO")
 """A full disk, a read-only one, a broken one."""
 
 
-def begun(recipe: Path, out: Path, said: Path, disk: tuple[str, int] | None = None) -> BaseProcess:
+def begun(
+    recipe: Path,
+    out: Path,
+    said: Path,
+    disk: tuple[str, int] | None = None,
+    around: Mapping[str, object] | None = None,
+) -> BaseProcess:
     """The command at work; what it says goes to a file.
 
     Args:
@@ -32,14 +39,22 @@ def begun(recipe: Path, out: Path, said: Path, disk: tuple[str, int] | None = No
         out: the run folder.
         said: where its words go.
         disk: which error the disk gives, and from which write on.
+        around: variables of its environment.
     """
-    told = (str(recipe), str(out), str(said), disk)
+    told = (str(recipe), str(out), str(said), disk, around or {})
     process = HERE.Process(target=_run, args=told, daemon=True)
     process.start()
     return process
 
 
-def _run(recipe: str, out: str, said: str, disk: tuple[str, int] | None) -> None:
+def _run(
+    recipe: str,
+    out: str,
+    said: str,
+    disk: tuple[str, int] | None,
+    around: Mapping[str, object],
+) -> None:
+    os.environ.update({name: str(value) for name, value in around.items()})
     snapshot.EVERY, snapshot.SHARE = 0.0, math.inf  # after every step
     torch.set_num_threads(1)
     if disk:

@@ -7,6 +7,7 @@ from typing import Any
 Json = dict[str, Any]
 WHAT = {
     "kills": "runs killed (SIGKILL) at random instants and begun again",
+    "processes": "runs in several processes, compared with one process (within 1e-4)",
     "disks": "runs whose disk was full, read-only or broken from some write on, and begun again",
     "recipes": "recipes mutated, refused with place, found and allowed, or accepted",
     "files": "bad or damaged data files, refused with place and row, or accepted and said",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from conlst import processes
 from conlst.transfer import on
 
 WHOLE = 4096
@@ -21,7 +22,7 @@ CHUNK = 2048
 """Tokens of a chunk, if there are more. Half of that leaves room for a heap in pieces, and a matrix
 product of 2048 rows is as fast as any."""
 ON_A_GPU = 4
-"""Times as many of both, to fill it."""
+"""Times as many of both, to fill it; and as many times as processes share the rows."""
 
 
 def in_chunks(
@@ -50,7 +51,7 @@ def in_chunks(
         >>> weight.grad
         tensor([6.])
     """
-    times = 1 if device.type == "cpu" else ON_A_GPU
+    times = processes.many() * (1 if device.type == "cpu" else ON_A_GPU)
     if int(lengths_M.sum()) <= times * WHOLE:
         return encode(rows_M)
     # Rows of like length stand together. The backward pass comes to the longest first, so that a

@@ -6,6 +6,7 @@ where the others next meet, whatever they meet for: all end with its message, an
 that is gone. Alone, a process meets nobody, and none of this costs anything.
 """
 
+import atexit
 import hashlib
 import os
 import time
@@ -86,7 +87,7 @@ def _begin(progress: Progress) -> None:
 
     PartialState(cpu=not torch.cuda.is_available())
     _meeting = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
-    torch.distributed.barrier(_meeting)
+    atexit.register(_leave)
 
 
 def _accept_configuration(progress: Progress) -> None:
@@ -223,8 +224,8 @@ def outlast() -> None:
         torch.distributed.barrier(_meeting)
 
 
-def leave() -> None:
-    """Let go of one another, at the end of the last run."""
+def _leave() -> None:
+    """Let go of one another: a thread that still listened would have the process end in abort."""
     global _meeting
     if _meeting is not None:
         import torch

@@ -29,7 +29,8 @@ def measure(many: int, seed: int, recipes: Mapping[str, Json], folder: Path) -> 
 
     Returns:
         `asked`; `survived`, runs that came to the same; `where`, how many ran in how many
-        processes; `differing`, what is wrong with the others; `furthest`, the largest distance of two numbers.
+        processes; `differing`, what is wrong with the others; `furthest`, the largest distance of
+        two numbers.
     """
     where, differing, furthest = Counter[str](), list[str](), 0.0
     for number in range(many):

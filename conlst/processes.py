@@ -85,7 +85,12 @@ def _begin(progress: Progress) -> None:
     import torch
     from accelerate import PartialState
 
-    PartialState(cpu=not torch.cuda.is_available())
+    here, devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if 0 < devices < here:
+        raise BadInput(
+            f"accelerate: found {here} processes a machine; allowed: {devices}, its GPUs"
+        )
+    PartialState(cpu=not devices)
     _meeting = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
     atexit.register(_leave)
 
@@ -157,8 +162,12 @@ def _gathered(own: Any) -> list[list[int]]:
     return [row.tolist() for row in rows]
 
 
-def agree(what: str, value: Callable[[], str]) -> None:
+def agree(value: Callable[[], str], otherwise: str) -> None:
     """Make sure that all stand at the same place.
+
+    Args:
+        value: names the place; it is not asked for where there is one process.
+        otherwise: what to say when they do not.
 
     Raises:
         BadInput: they do not.
@@ -167,11 +176,7 @@ def agree(what: str, value: Callable[[], str]) -> None:
         return
     digest = hashlib.sha256(value().encode()).digest()[:8]
     if len(set(meet(int.from_bytes(digest, "big") >> 1))) > 1:
-        raise Elsewhere(
-            f"{what}: the processes do not agree where they stand; data, cache and run folder must "
-            "be the same for all, and so must versions; the same command goes on from the last "
-            "place at which they agreed"
-        )
+        raise Elsewhere(otherwise)
 
 
 def by_first(work: Callable[[], object]) -> None:

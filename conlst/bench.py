@@ -271,7 +271,7 @@ def environment(computer: Accelerator) -> dict[str, Any]:
         "device": device_name(computer.device),
         "precision": computer.mixed_precision,
         "threads": torch.get_num_threads(),
-        "processes": processes.many(),
+        **({"processes": many} if (many := processes.many()) > 1 else {}),
     }
 
 

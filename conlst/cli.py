@@ -134,7 +134,6 @@ def run(recipe: str, out: Path | None, edits: tuple[str, ...]) -> None:
             from conlst.report import terminal
 
             report = runner.run(recipe, out=out, edits=edits, progress=progress)
-            processes.leave()
     except KeyboardInterrupt:
         place = out or "its run folder"
         raise Stopped(f"Stopped. The same command goes on from {place}.") from None

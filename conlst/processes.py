@@ -6,6 +6,7 @@ where the others next meet, whatever they meet for: all end with its message, an
 that is gone. Alone, a process meets nobody, and none of this costs anything.
 """
 
+import atexit
 import hashlib
 import os
 import time
@@ -84,9 +85,14 @@ def _begin(progress: Progress) -> None:
     import torch
     from accelerate import PartialState
 
-    PartialState(cpu=not torch.cuda.is_available())
+    here, devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if 0 < devices < here:
+        raise BadInput(
+            f"accelerate: found {here} processes a machine; allowed: {devices}, its GPUs"
+        )
+    PartialState(cpu=not devices)
     _meeting = torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
-    torch.distributed.barrier(_meeting)
+    atexit.register(_leave)
 
 
 def _accept_configuration(progress: Progress) -> None:
@@ -156,8 +162,12 @@ def _gathered(own: Any) -> list[list[int]]:
     return [row.tolist() for row in rows]
 
 
-def agree(what: str, value: Callable[[], str]) -> None:
+def agree(value: Callable[[], str], otherwise: str) -> None:
     """Make sure that all stand at the same place.
+
+    Args:
+        value: names the place; it is not asked for where there is one process.
+        otherwise: what to say when they do not.
 
     Raises:
         BadInput: they do not.
@@ -166,11 +176,7 @@ def agree(what: str, value: Callable[[], str]) -> None:
         return
     digest = hashlib.sha256(value().encode()).digest()[:8]
     if len(set(meet(int.from_bytes(digest, "big") >> 1))) > 1:
-        raise Elsewhere(
-            f"{what}: the processes do not agree where they stand; data, cache and run folder must "
-            "be the same for all, and so must versions; the same command goes on from the last "
-            "place at which they agreed"
-        )
+        raise Elsewhere(otherwise)
 
 
 def by_first(work: Callable[[], object]) -> None:
@@ -223,8 +229,8 @@ def outlast() -> None:
         torch.distributed.barrier(_meeting)
 
 
-def leave() -> None:
-    """Let go of one another, at the end of the last run."""
+def _leave() -> None:
+    """Let go of one another: a thread that still listened would have the process end in abort."""
     global _meeting
     if _meeting is not None:
         import torch

@@ -159,7 +159,7 @@ def _same_as_before(
             "start anew with another --out, or put the files back"
         )
     began = folder.read_json("environment.json") or around
-    if (many := began.get("processes", 1)) != around["processes"]:
+    if (many := began.get("processes", 1)) != around.get("processes", 1):
         raise BadInput(
             f"{folder.path}: the run began with {many} processes and now has "
             f"{around['processes']}: dropout would be another; start it with as many as before, or "

@@ -167,7 +167,11 @@ class _Loop:
         many, snapshot, of = len(self.batches), self.tools.snapshot, self._beginnings()
         self._put_into(snapshot, absent)
         snapshot.take_up(self.what, of)
-        processes.agree(self.what, lambda: f"{of} {self.done}")
+        processes.agree(
+            lambda: f"{of} {self.done}",
+            f"{self.what}: the processes would not begin alike; data, versions and run folder must "
+            "be the same for all",
+        )
         with self.tools.progress.task(self.what, many) as advance, Stopping() as stopping:
             advance(self.done)
             while self.done < many:
@@ -244,7 +248,12 @@ class _Loop:
     def _undo(self) -> None:
         """Begin a step anew. Processes that ran out of memory apart cannot: chance has gone on."""
         self.optimizer.zero_grad()
-        processes.agree(f"{self.what}: memory ran out", self.tools.snapshot.digest)
+        processes.agree(
+            self.tools.snapshot.digest,
+            f"{self.what}: memory ran out in one process when others had drawn other rows already; "
+            "the same command goes on from where the stage was put aside, and a smaller batch_size "
+            "needs less",
+        )
 
     def _gradient(self, batch: Tensor, done: int, of_step: int) -> dict[str, Tensor]:
         """Add a batch's part to the gradient of its step."""

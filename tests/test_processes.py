@@ -329,4 +329,4 @@ def test_alone_nobody_is_waited_for():
     processes.tell("nobody hears it")
     assert processes.after_first(lambda: done) == ["by the first"]
     assert processes.meet(2, 3) == [(2, 3)]
-    processes.agree("anything", lambda: pytest.fail("it is not asked for"))
+    processes.agree(lambda: pytest.fail("it is not asked for"), "they do not agree")

@@ -211,9 +211,9 @@ def texts(value):
     """Every text in a result but the bitmaps, whose letters hold a slash."""
     if isinstance(value, dict):
         return [text for key in value if key != "right" for text in texts(value[key])]
-    return (
-        sum(map(texts, value), []) if isinstance(value, list) else [value] * isinstance(value, str)
-    )
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    return [value] if isinstance(value, str) else []
 
 
 def test_languages_stand_in_the_paper_s_order():

@@ -85,6 +85,7 @@ class Registry(Generic[S]):
         Cat(lives=7)
         >>> animals.names()
         ['cat']
+        >>> del REGISTRIES["animals"]  # an example is no kind of part
     """
 
     def __init__(self, kind: str, base: type[S]) -> None:

@@ -159,11 +159,11 @@ def _same_as_before(
             "start anew with another --out, or put the files back"
         )
     began = folder.read_json("environment.json") or around
-    if (many := began.get("processes", 1)) != around.get("processes", 1):
+    then, now = began.get("processes", 1), around.get("processes", 1)
+    if then != now:
         raise BadInput(
-            f"{folder.path}: the run began with {many} processes and now has "
-            f"{around['processes']}: dropout would be another; start it with as many as before, or "
-            "anew with another --out"
+            f"{folder.path}: the run began with {then} processes and now has {now}: dropout would "
+            "be another; start it with as many as before, or anew with another --out"
         )
     if began != around:
         progress.warn(

@@ -3,6 +3,7 @@
 import gzip
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from conlst.report.figures.canvas import Drawing
 EMBEDDED = Path(conlst.__file__).parent / "embedded"
 SIB, MINI = EMBEDDED / "sib200", EMBEDDED / "mini"
 TOPICS = ["geography", "politics", "sports"]
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell put aside
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests press Ctrl-C
 
 
 @pytest.fixture(autouse=True, scope="session")

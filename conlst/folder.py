@@ -105,10 +105,11 @@ class RunFolder:
             return None  # what cannot be there either is said when it is written
         except OSError as error:
             raise BadInput(f"{self.path / name}: cannot be read: {error.strerror}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:  # its syntax, encoding, depth, or a number
             raise BadInput(f"{self.path / name}: not JSON: {error}") from None
         if not isinstance(value, dict):
-            raise BadInput(f"{self.path / name}: holds a {type(value).__name__}, not an object")
+            found = type(value).__name__
+            raise BadInput(f"{self.path / name}: a JSON object belongs here; found {found}")
         return value
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:

@@ -154,3 +154,18 @@ def test_a_file_that_was_altered_or_is_gone_is_named(tmp_path):
     (tmp_path / "a/b").unlink()
     with pytest.raises(BadInput, match="a/b: was written by this run and is missing"):
         folder.check(told)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" * 100_000, "not JSON"),
+        ('{"steps": ' + "9" * 5000 + "}", "not JSON"),
+        ("[1]", "a JSON object belongs here; found list"),
+    ],
+    ids=["deep", "long", "list"],
+)
+def test_a_record_that_nobody_could_have_written_is_named(tmp_path, text, why):
+    (tmp_path / "record.json").write_text(text)
+    with pytest.raises(BadInput, match=rf"record\.json: {why}"):
+        RunFolder(tmp_path).read_json("record.json")

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from conlst.errors import BadInput
+from conlst.folder import RunFolder
 from conlst.recipe import Data
 
 Json = dict[str, Any]
@@ -80,14 +81,9 @@ def read_object(file: Path) -> Json:
     Raises:
         BadInput: there is none.
     """
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file}: not the file of a run folder: {error}") from None
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise BadInput(f"{file}: not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise BadInput(f"{file}: a JSON object belongs here; found {type(value).__name__}")
+    value = RunFolder(file.parent).read_json(file.name)
+    if value is None:
+        raise BadInput(f"{file}: is not there, and belongs to a run folder")
     return value
 
 

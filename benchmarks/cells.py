@@ -9,6 +9,8 @@ from conlst.errors import BadInput, allowed
 FIRST_SEED = 13
 JOINT = "joint"
 """Stands in the place of a language where one model is for all."""
+SHARED = "shared"
+"""Where the cells of all studies keep the stages they have in common, under --out."""
 Model = tuple[tuple[str, ...], str]
 """The languages it is adapted to, and the name of its cells: one of them, or `JOINT`."""
 

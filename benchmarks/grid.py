@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from benchmarks.cells import Cell
+from benchmarks.cells import SHARED, Cell
 from benchmarks.crew import Worker
 from benchmarks.live import View, done_stages
 
@@ -74,10 +74,11 @@ def run(cells: list[Cell], jobs: int, out: Path, root: Path, view: View) -> dict
     threads = max(1, _cores() // jobs)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a worker loads torch
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`: no worker stays
     grid, failed = Grid(list(cells), out), dict[str, str]()
-    crew = [Worker.hired(out, root) for _ in range(min(jobs, len(cells)))]
+    crew = list[Worker]()
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`
     try:
+        crew += [Worker.hired(out, root) for _ in range(min(jobs, len(cells)))]
         while grid.waiting or any(worker.cell for worker in crew):
             for worker in crew:
                 if worker.cell is None and (cell := grid.next(_busy(crew))):
@@ -88,7 +89,7 @@ def run(cells: list[Cell], jobs: int, out: Path, root: Path, view: View) -> dict
                     cell, told = worker.cell, worker.answer()
                     if "failed" in told:
                         failed[cell.place] = told["failed"]
-                    grid.ended(cell, told.get("shared", {}), _busy(crew), out / "shared")
+                    grid.ended(cell, told.get("shared", {}), _busy(crew), out / SHARED)
                     view.ended(cell, told)
                     if not worker.alive:
                         crew[at] = Worker.hired(out, root)
@@ -96,6 +97,7 @@ def run(cells: list[Cell], jobs: int, out: Path, root: Path, view: View) -> dict
     finally:
         for worker in crew:
             worker.dismiss()
+        signal.signal(signal.SIGTERM, before)
     return failed
 
 

@@ -10,11 +10,8 @@ import torch
 
 import conlst
 from benchmarks import keeping, results
-from benchmarks.cells import Cell
-from benchmarks.speed.apart import peak_bytes
-
-SHARED = "shared"
-"""Where the cells of all studies keep the stages they have in common, under --out."""
+from benchmarks.cells import SHARED, Cell
+from conlst.memory import most_resident
 
 
 def run(cell: Cell, out: Path, root: Path) -> dict[str, Any]:
@@ -43,7 +40,7 @@ def run(cell: Cell, out: Path, root: Path) -> dict[str, Any]:
 def _peak() -> dict[str, int | None]:
     """Of the process since it began, which may have run other cells; of the GPU, this cell's."""
     gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else None
-    return {"process": peak_bytes(), "gpu": gpu}
+    return {"process": most_resident(), "gpu": gpu}
 
 
 def _shared(folder: Path) -> dict[str, str]:

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from conlst.memory import most_resident
+
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -34,26 +36,11 @@ def run(module: str, function: str, **given: Any) -> tuple[Any, int]:
     return value, peak
 
 
-def peak_bytes() -> int:
-    """The largest resident size of this process so far.
-
-    Linux keeps it by process image; `ru_maxrss` would begin with the parent's at the fork.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-        return 1024 * int(line.split()[1])
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 def main() -> None:
     """Run in the child: module, function, arguments, where the answer goes."""
     module, function, given, answer = sys.argv[1:]
     value = getattr(importlib.import_module(module), function)(**json.loads(given))
-    Path(answer).write_text(json.dumps([value, peak_bytes()]))
+    Path(answer).write_text(json.dumps([value, most_resident()]))
 
 
 if __name__ == "__main__":

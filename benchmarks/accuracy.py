@@ -42,13 +42,13 @@ class Scores:
     def languages(self) -> set[str]:
         return {code for _, code in self.cells}
 
+    def results(self, language: str) -> list[Json]:
+        """Those of a language, a seed each."""
+        return [r for (_, code), r in self.cells.items() if code == language]
+
     def values(self, language: str) -> list[float]:
         """Accuracy in a language, a seed each, of the models handed out."""
-        return [
-            results.kept(r, language)["accuracy"]
-            for (_, code), r in self.cells.items()
-            if code == language
-        ]
+        return [results.kept(r, language)["accuracy"] for r in self.results(language)]
 
     def averages(self, languages: Sequence[str]) -> list[float]:
         """The average over languages, of each seed that has all of them."""
@@ -77,8 +77,8 @@ class Scores:
 
 
 def _after(result: Json, language: str, stage: str) -> Any:
-    names = [each["name"] for each in result["stages"]]
-    return results.test(result, language, stage)["accuracy"] if stage in names else None
+    told = results.stage(result, stage)
+    return told["test"][language]["accuracy"] if told else None
 
 
 def tables(plan: Study, setting: str, root: Path) -> str:
@@ -187,11 +187,7 @@ def spread(values: Sequence[float]) -> str:
 
 def lacking(each: Scores, languages: Sequence[str]) -> list[str]:
     """Languages without back-translation in a system that has it."""
-    return [
-        code
-        for code in languages
-        if any(code in _skipped(r) for (_, c), r in each.cells.items() if c == code)
-    ]
+    return [code for code in languages if any(code in _skipped(r) for r in each.results(code))]
 
 
 def _skipped(result: Json) -> list[str]:

@@ -35,8 +35,7 @@ def tables(plan: Study, setting: str, root: Path) -> str:
 
 def after_stage_1(result: Json, language: str) -> Json | None:
     """What the model makes of a language's pool after stage 1."""
-    stages = {stage["name"]: stage for stage in result["stages"]}
-    pool: Json | None = stages.get("contrastive", {}).get("pool", {}).get(language)
+    pool: Json | None = results.stage(result, "contrastive").get("pool", {}).get(language)
     return pool
 
 

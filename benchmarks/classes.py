@@ -50,8 +50,7 @@ def _row(scores: Scores) -> list[str]:
 
 
 def _complement(result: Json, language: str) -> Json | None:
-    stages = {stage["name"]: stage for stage in result["stages"]}
-    told: Json | None = stages.get("contrastive", {}).get("complement", {}).get(language)
+    told: Json | None = results.stage(result, "contrastive").get("complement", {}).get(language)
     return told
 
 

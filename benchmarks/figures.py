@@ -73,7 +73,7 @@ def _confidence(of: Scores) -> "Drawing | None":
 
 def _histogram(of: Scores, language: str, stage: str) -> Json | None:
     """The mean over seeds, where gold is known."""
-    pools = [_stage(r, stage)["pool"][language] for (_, c), r in of.cells.items() if c == language]
+    pools = [results.stage(r, stage)["pool"][language] for r in of.results(language)]
     told = [pool["histogram"] for pool in pools if pool["histogram"]["clean"]]
     if not told:
         return None
@@ -85,37 +85,20 @@ def _means(rows: Sequence[Sequence[float]]) -> list[float]:
     return [mean(column) for column in zip(*rows, strict=True)]
 
 
-def _stage(result: Json, name: str) -> Json:
-    return next(dict(stage) for stage in result["stages"] if stage["name"] == name)
-
-
 def _curves(several: Sequence[Scores]) -> "Drawing | None":
     """A panel a language, a line a system: means over seeds."""
-    from matplotlib.lines import Line2D
-
-    from conlst.report.figures import canvas, curve
-    from conlst.report.figures.marks import series
+    from conlst.report.figures import curve
 
     lines = [{code: line for code in of.languages if (line := _line(of, code))} for of in several]
     codes = ordered(code for of in lines for code in of)
     if not codes:
         return None
-    figure, axes = canvas.panels(codes, 2.0, sharex=True)
-    looks = series(len(several))
-    for axis, code in zip(axes, codes, strict=True):
-        for of, look in zip(lines, looks, strict=True):
-            if code in of:
-                axis.plot(*zip(*of[code], strict=True), **look)
-    figure.supxlabel("step", fontsize=9)
-    figure.supylabel("right, %", fontsize=9)
-    names = [of.system.label for of in several]
-    canvas.key(figure, [(n, Line2D([], [], **k)) for n, k in zip(names, looks, strict=True)])
-    return canvas.drawing(curve.NAME, curve.TITLE, "", figure)
+    return curve.side_by_side([of.system.label for of in several], lines, codes, "")
 
 
 def _line(of: Scores, language: str) -> list[tuple[float, float]]:
     """(step, accuracy in percent) at each look, the means over seeds."""
-    curves = [_stage(r, "contrastive")["curve"] for (_, c), r in of.cells.items() if c == language]
+    curves = [results.stage(r, "contrastive")["curve"] for r in of.results(language)]
     points = [curve[language] for curve in curves if curve.get(language)]
     if not points or any(point["accuracy"] is None for line in points for point in line):
         return []

@@ -28,9 +28,14 @@ def kept(result: Json, language: str) -> Json:
     return test(result, language, result["kept"][language])
 
 
-def test(result: Json, language: str, stage: str) -> Json:
+def test(result: Json, language: str, name: str) -> Json:
     """The test figures of a language after a stage."""
-    return next(dict(s["test"][language]) for s in result["stages"] if s["name"] == stage)
+    return dict(stage(result, name)["test"][language])
+
+
+def stage(result: Json, name: str) -> Json:
+    """What is told of a stage; nothing, if the cell has none of that name."""
+    return next((dict(each) for each in result["stages"] if each["name"] == name), {})
 
 
 def average(result: Json) -> float | None:

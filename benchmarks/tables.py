@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import HERE, PACKAGED, accuracy, bands, classes, figures
+from benchmarks import HERE, PACKAGED, accuracy, bands, classes, figures, results
 from benchmarks.faults.table import table as faults
 from benchmarks.speed.table import tables as speed
 from benchmarks.study import Study, names, study
@@ -21,35 +21,36 @@ KINDS = {
 NOTHING = "No result file is there."
 
 
-def write(results: Path = RESULTS) -> None:
+def write(root: Path = RESULTS) -> None:
     """Put each table between its markers, here and in the README at the root."""
+    made = every(root)
     for readme in (HERE / "README.md", HERE.parent / "README.md"):
         text = readme.read_text(encoding="utf-8")
-        for marker, table in every(results).items():
+        for marker, table in made.items():
             text = put(text, marker, table)
         readme.write_text(text, encoding="utf-8")
 
 
-def every(results: Path = RESULTS) -> dict[str, str]:
+def every(root: Path = RESULTS) -> dict[str, str]:
     """Each table by the marker it stands behind: `STUDY SETTING`, `speed`, or `faults`."""
     found = {
-        f"{name} {setting}": of_study(study(name), setting, results)
+        f"{name} {setting}": of_study(study(name), setting, root)
         for name in names()
         for setting in settings()
     }
-    return found | {"speed": speed(results) or NOTHING, "faults": faults(results) or NOTHING}
+    return found | {"speed": speed(root) or NOTHING, "faults": faults(root) or NOTHING}
 
 
-def of_study(plan: Study, setting: str, results: Path = RESULTS) -> str:
+def of_study(plan: Study, setting: str, root: Path = RESULTS) -> str:
     """A study's table in a setting, and the sentence that says what the setting is."""
-    made = KINDS[plan.kind](plan, setting, results)
-    return f"{made}\n\n{sentence(plan, setting, results)}" if made else NOTHING
+    made = KINDS[plan.kind](plan, setting, root)
+    return f"{made}\n\n{sentence(plan, setting, root)}" if made else NOTHING
 
 
 def sentence(plan: Study, setting: str, root: Path) -> str:
     """What was measured, where and with what, by the result files themselves."""
-    files = [f for s in plan.systems for f in sorted((root / setting / s.name).glob("*.json"))]
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    held = results.read(root, setting, [system.name for system in plan.systems])
+    found = [result for of_system in held.values() for result in of_system]
     seeds = sorted({result["seed"] for result in found})
     transfer = sorted({result["transfer"] for result in found})
     devices = sorted({result["environment"]["device"] for result in found})

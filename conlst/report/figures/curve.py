@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from conlst.report.choice import NO_GOLD, stage_1
 from conlst.report.figures import canvas
@@ -71,6 +72,29 @@ def plot(axis: Axes, found: Mapping[str, Line]) -> None:
             va="center",
             arrowprops={"arrowstyle": "-", "color": look["color"], "linewidth": 0.6},
         )
+
+
+def side_by_side(
+    labels: Sequence[str], lines: Sequence[Mapping[str, Line]], codes: Sequence[str], caption: str
+) -> Drawing:
+    """A panel a language, in each a line of everybody who has one there.
+
+    Args:
+        labels: what the lines are called.
+        lines: of each, by language.
+        codes: the languages, one at least.
+        caption: what to look for.
+    """
+    figure, axes = canvas.panels(codes, 2.0, sharex=True)
+    looks = series(len(labels))
+    for axis, code in zip(axes, codes, strict=True):
+        for found, look in zip(lines, looks, strict=True):
+            if code in found:
+                axis.plot(*zip(*found[code], strict=True), **look)
+    figure.supxlabel("step", fontsize=9)
+    figure.supylabel("right, %", fontsize=9)
+    canvas.key(figure, [(n, Line2D([], [], **look)) for n, look in zip(labels, looks, strict=True)])
+    return canvas.drawing(NAME, TITLE, caption, figure)
 
 
 def _apart(heights: Sequence[float], least: float) -> list[float]:

@@ -3,12 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.lines import Line2D
-
 from conlst.report.choice import NO_GOLD, around_stage_1, with_gold
-from conlst.report.figures import canvas, confidence, curve
+from conlst.report.figures import confidence, curve
 from conlst.report.figures.canvas import Drawing
-from conlst.report.figures.marks import series
 from conlst.report.words import inert
 
 Json = dict[str, Any]
@@ -41,13 +38,4 @@ def curves(labels: Sequence[str], reports: Sequence[Json]) -> Drawing:
     codes = list(dict.fromkeys(code for of_run in lines for code in of_run))
     if not codes:
         return Drawing(curve.NAME, curve.TITLE, NO_GOLD)
-    figure, axes = canvas.panels(codes, 2.0, sharex=True)
-    looks = series(len(labels))
-    for axis, code in zip(axes, codes, strict=True):
-        for of_run, look in zip(lines, looks, strict=True):
-            if code in of_run:
-                axis.plot(*zip(*of_run[code], strict=True), **look)
-    figure.supxlabel("step", fontsize=9)
-    figure.supylabel("right, %", fontsize=9)
-    canvas.key(figure, [(n, Line2D([], [], **look)) for n, look in zip(labels, looks, strict=True)])
-    return canvas.drawing(curve.NAME, curve.TITLE, curve.CAPTION, figure)
+    return curve.side_by_side(labels, lines, codes, curve.CAPTION)

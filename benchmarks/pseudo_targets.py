@@ -5,8 +5,6 @@ Spanish Apertium translates; into languages it does not know, every word that a 
 replaced, which is no translation, but neither is it English.
 """
 
-import csv
-import gzip
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +14,8 @@ import torch
 from conlst.arrays import Rows
 from conlst.augment import CodeSwitch
 from conlst.augment.translators import Apertium
+from conlst.data import read_labelled
+from conlst.recipe import Columns, File
 
 COLUMNS = ("id", "premise", "hypothesis", "label")
 Put = Callable[[Rows], Rows]
@@ -75,12 +75,10 @@ def _half(premise: str) -> str:
 
 
 def _held_out(bed: Path) -> tuple[Rows, list[str]]:
-    with gzip.open(bed / "nli" / "heldout.en.tsv.gz", "rt", encoding="utf-8", newline="") as file:
-        found = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    columns = {name: [row[name] for row in found] for name in COLUMNS}
-    english = ["en"] * len(found)
-    rows = Rows(columns["id"], columns["premise"], columns["hypothesis"], english)
-    return rows, columns["label"]
+    named = Columns(id="id", text="premise", pair="hypothesis", label="label")
+    file = File(path=str(bed / "nli" / "heldout.en.tsv.gz"), columns=named)
+    held = read_labelled(file, "en", classes=None, where="--bed")
+    return held.rows, [held.classes[number] for number in held.label.tolist()]
 
 
 def _write(path: Path, rows: Rows, labels: Sequence[str]) -> None:

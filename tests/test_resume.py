@@ -15,7 +15,7 @@ from conlst import snapshot
 from conlst.errors import BadInput
 from conlst.progress import Progress
 from tests.conftest import recipe as fixture
-from tests.test_run import STAGES, Heard, Stop, equal, timeless, weights
+from tests.test_run import STAGES, CutOff, Heard, Stop, equal, timeless, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::conlst.errors.ConlstWarning")
 
@@ -51,24 +51,7 @@ class Cut(Heard):
         if not stage or what in self.cut:
             return inner
         self.cut.add(what)
-        return _Bar(inner, self.batches)
-
-
-class _Bar:
-    def __init__(self, inner, left):
-        self.inner, self.left = inner, left
-
-    def __enter__(self):
-        self.inner.__enter__()
-        return self.advance
-
-    def __exit__(self, *error):
-        return self.inner.__exit__(*error)
-
-    def advance(self, n=1):
-        self.left -= n
-        if n and self.left <= 0:
-            raise KeyboardInterrupt
+        return CutOff(inner, self.batches)
 
 
 def test_a_run_cut_off_inside_every_stage_ends_in_the_same_numbers(

@@ -40,6 +40,25 @@ class Stop(Progress):
         return super().task(what, total)
 
 
+class CutOff:
+    """A bar that interrupts a run, as Ctrl-C does, after so many batches."""
+
+    def __init__(self, inner, left):
+        self.inner, self.left = inner, left
+
+    def __enter__(self):
+        self.inner.__enter__()
+        return self.advance
+
+    def __exit__(self, *error):
+        return self.inner.__exit__(*error)
+
+    def advance(self, n=1):
+        self.left -= n
+        if n and self.left <= 0:
+            raise KeyboardInterrupt
+
+
 class Heard(Progress):
     def __init__(self):
         self.said, self.warned, self.tasks = [], [], []

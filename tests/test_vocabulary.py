@@ -28,7 +28,7 @@ from conlst.train import Term, Tools, accelerator, generator_for, optimise
 from conlst.vocabulary import CompactEmbedding, compacted, new_texts, occurring
 from tests.conftest import MINI, TOPICS, excerpt
 from tests.test_model import family
-from tests.test_run import Stop, conftest_recipe, equal, timeless, weights
+from tests.test_run import CutOff, Stop, conftest_recipe, equal, timeless, weights
 
 CELLS = excerpt("source.en", 12)
 ROWS = Rows([row[0] for row in CELLS], [row[1] for row in CELLS], None, ["en"] * 12)
@@ -305,32 +305,13 @@ def test_a_run_interrupted_while_it_trains_ends_in_the_same_numbers(done, raw, t
     class StopLater(Stop):
         def task(self, what, total):
             inner = Progress.task(self, what, total)
-            return _Cut(inner, 2) if self.at in what else inner
+            return CutOff(inner, 1) if self.at in what else inner
 
     with pytest.raises(KeyboardInterrupt):
         conlst.run(copy.deepcopy(raw), out=tmp_path / "run", progress=StopLater("iteration 1"))
     again = conlst.run(copy.deepcopy(raw), out=tmp_path / "run")
     assert timeless(again.data) == timeless(done.data)
     assert equal(weights(again.folder), weights(done.folder))
-
-
-class _Cut:
-    """A bar that stops the run after some advances."""
-
-    def __init__(self, inner, left):
-        self.inner, self.left = inner, left
-
-    def __enter__(self):
-        self.inner.__enter__()
-        return self.advance
-
-    def __exit__(self, *error):
-        return self.inner.__exit__(*error)
-
-    def advance(self, n=1):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 def test_the_file_of_absent_rows_has_no_name(tiny_encoder, tmp_path, monkeypatch):

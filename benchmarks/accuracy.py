@@ -42,6 +42,10 @@ class Scores:
     def languages(self) -> set[str]:
         return {code for _, code in self.cells}
 
+    def among(self, languages: Sequence[str]) -> list[str]:
+        """Those of some languages that it was run in."""
+        return [code for code in languages if code in self.languages]
+
     def results(self, language: str) -> list[Json]:
         """Those of a language, a seed each."""
         return [r for (_, code), r in self.cells.items() if code == language]
@@ -120,7 +124,8 @@ def _main(
         row += [spread(each.averages(codes)) if codes else "" for codes in (targets, languages)]
         row.append(str(len(each.seeds) or ""))
         told = against.get(each.system.name)
-        row += ([signed(told), f"{told.p:.2g}"] if told else ["", ""]) if base else []
+        where = _where(each, targets or languages)
+        row += ([signed(told) + where, f"{told.p:.2g}"] if told else ["", ""]) if base else []
         rows.append(row)
     return table(head, rows, left=1)
 
@@ -134,14 +139,30 @@ def _label(each: Scores, languages: Sequence[str]) -> str:
     return f"{label} (mixed)" if without else label
 
 
+def _where(each: Scores, languages: Sequence[str]) -> str:
+    """In which languages a system was run, if not in all of the table."""
+    own = each.among(languages)
+    return "" if own == list(languages) else f" in {', '.join(own)}"
+
+
 def _stages(scores: Sequence[Scores], languages: list[str]) -> str:
-    """The average over the targets after every stage, whether it was kept or not."""
+    """The average over the targets after every stage, whether it was kept or not.
+
+    A system that was run in some of them only has the average over those, and says so: its figure
+    after the source stage is then zero-shot's in the same languages.
+    """
     names = [s["name"] for each in scores for r in each.cells.values() for s in r["stages"]]
     names = sorted(set(names), key=lambda name: (name != "source", len(name), name))
     if len(names) < 2:
         return ""
     shown = [each for each in scores if each.cells]
-    rows = [[s.system.label, *(spread(s.after(name, languages)) for name in names)] for s in shown]
+    rows = [
+        [
+            s.system.label + _where(s, languages),
+            *(spread(s.after(name, s.among(languages))) for name in names),
+        ]
+        for s in shown
+    ]
     return "After each stage, averaged over the targets:\n\n" + table(
         ["system", *names], rows, left=1
     )
@@ -150,14 +171,15 @@ def _stages(scores: Sequence[Scores], languages: list[str]) -> str:
 def comparisons(
     plan: Study, scores: Sequence[Scores], languages: Sequence[str], folder: Path
 ) -> dict[str, Comparison]:
-    """Every system against the baseline, p-values corrected for one another."""
+    """Every system against the baseline, in the languages it was run in; p corrected for all."""
     base = next((each for each in scores if each.system.name == plan.baseline), None)
     if base is None:
         return {}
     out = {}
     for each in scores:
-        seeds = [s for s in each.complete(languages) if s in base.complete(languages)]
-        if each is base or not seeds:
+        own = each.among(languages)
+        seeds = [s for s in each.complete(own) if s in base.complete(own)]
+        if each is base or not own or not seeds:
             continue
         names = {
             r["rows"][c] for r, c in ((s.cells[k], k[1]) for s in (each, base) for k in s.cells)
@@ -165,9 +187,7 @@ def comparisons(
         if len(names) != 1:
             continue  # other test rows in other languages: nothing to pair
         units = results.units(folder, names.pop())
-        out[each.system.name] = compared(
-            each.right(seeds, languages), base.right(seeds, languages), units
-        )
+        out[each.system.name] = compared(each.right(seeds, own), base.right(seeds, own), units)
     corrected = holm({name: told.p for name, told in out.items()})
     return {name: told._replace(p=corrected[name]) for name, told in out.items()}
 

@@ -148,8 +148,8 @@ def _where(each: Scores, languages: Sequence[str]) -> str:
 def _stages(scores: Sequence[Scores], languages: list[str]) -> str:
     """The average over the targets after every stage, whether it was kept or not.
 
-    A system that was run in some of them only has the average over those, and says so: its figure
-    after the source stage is then zero-shot's in the same languages.
+    A system that was run in some of them only has the average over those, and says so; its figure
+    after the source stage tells where it began in them.
     """
     names = [s["name"] for each in scores for r in each.cells.values() for s in r["stages"]]
     names = sorted(set(names), key=lambda name: (name != "source", len(name), name))

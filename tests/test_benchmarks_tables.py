@@ -106,7 +106,10 @@ def test_what_nobody_measured_is_empty_and_an_average_needs_all_its_cells(root):
     put(root, "zero", "sw", 13, 16)
     put(root, "ours", "fr", 13, 16, 18)
     text = tables.of_study(PLAN, "s", root)
-    assert line(text, "CoNLST")[:7] == ["CoNLST", "68.5", "45.0", "", "", "", "1"]
+    assert line(text, "CoNLST") == [
+        *["CoNLST", "68.5", "45.0", "", "", "", "1"],
+        *["+5.0 (+0.0 to +15.0) in fr", "0.68"],
+    ]
     assert line(text, "X-MAML (imported)") == ["X-MAML (imported)", *[""] * 8]
     assert tables.of_study(PLAN, "elsewhere", root) == tables.NOTHING
 

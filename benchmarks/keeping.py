@@ -16,7 +16,7 @@ from benchmarks import bitmaps
 from benchmarks.cells import Cell
 from benchmarks.recipes import Setting
 from benchmarks.results import average, record
-from conlst.data import read_rows
+from conlst.data import read_labelled
 from conlst.folder import RunFolder
 from conlst.recipe import Recipe, load
 from conlst.report import Report, gold
@@ -106,9 +106,14 @@ def known(root: Path, cells: Sequence[Cell]) -> tuple[dict[str, float | None], l
         if (file := path(root, cell)).is_file():
             result = record(file)
             found[cell.place] = average(result)
-            if _today(result["recipe"]) != _rounded(cell.setting.anonymous(cell.recipe)):
+            if not as_planned(result, cell):
                 other.append(cell.place)
     return found, other
+
+
+def as_planned(result: Json, cell: Cell) -> bool:
+    """Whether a result is of the recipe that its cell has now."""
+    return _today(result["recipe"]) == _rounded(cell.setting.anonymous(cell.recipe))
 
 
 def _today(recipe: Json) -> Json:
@@ -129,7 +134,10 @@ def write_rows(root: Path, place: Setting) -> None:
     code = place.source if place.source in tested else next(iter(tested), None)
     if code is None:
         return
-    rows, _ = read_rows(tested[code], code, where=f"data.targets.{code}.test")
+    where, classes = f"data.targets.{code}.test", recipe.data.classes
+    rows = read_labelled(
+        tested[code], code, classes=classes, where=where, every_class=False
+    ).rows  # those without a label are not scored
     file = root / place.name / f"rows-{bitmaps.named(rows.ids)}.json"
     if file.exists():
         return

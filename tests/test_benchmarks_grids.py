@@ -19,6 +19,7 @@ from benchmarks import running as runs  # noqa: E402
 from benchmarks.__main__ import main  # noqa: E402
 from conlst import steps  # noqa: E402
 from conlst.errors import BadInput  # noqa: E402
+from tests.conftest import excerpt, write  # noqa: E402
 
 SYSTEMS = ["zero-shot", "conlst"]
 
@@ -160,6 +161,22 @@ def test_what_is_unfit_here_is_refused_and_the_rest_is_planned(setting):
     assert "self_training.mode" in refused["bad"]
     with pytest.raises(BadInput, match="no language 'tlh'"):
         cells.cells(plan, recipes.setting(str(setting)), ["tlh"], [13])
+
+
+def test_test_rows_without_a_label_are_scored_by_nobody_and_grouped_by_nobody(setting, tmp_path):
+    raw = json.loads(setting.read_text())
+    rows = excerpt("test.sw", 20)
+    write(tmp_path / "test.tsv", [[*rows[0][:2], ""], *rows[1:]])
+    raw["data"]["languages"] = ["sw"]
+    raw["data"]["each"]["test"] = {"path": str(tmp_path / "test.tsv")}
+    (tmp_path / "gaps.json").write_text(json.dumps(raw))
+    place = recipes.setting(str(tmp_path / "gaps.json"))
+    (cell,), _ = cells.cells(study.study("table3"), place, ["sw"], [13], ["zero-shot"])
+    runs.run(cell, tmp_path / "out", tmp_path / "results")
+    keeping.write_rows(tmp_path / "results", place)
+    kept = results.record(keeping.path(tmp_path / "results", cell))
+    groups = results.units(tmp_path / "results/gaps", kept["rows"]["sw"])
+    assert len(groups) == 19 == results.kept(kept, "sw")["n"]
 
 
 def test_prefixes_are_made_before_those_who_share_them_start(setting, tmp_path):

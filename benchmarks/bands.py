@@ -6,8 +6,8 @@ from statistics import mean
 from typing import Any
 
 from benchmarks import results
-from benchmarks.accuracy import ordered, spread
 from benchmarks.markdown import table
+from benchmarks.scores import ordered, spread
 from benchmarks.study import Study
 
 Json = dict[str, Any]

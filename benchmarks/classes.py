@@ -5,8 +5,8 @@ from statistics import mean
 from typing import Any
 
 from benchmarks import results
-from benchmarks.accuracy import Scores, ordered, spread
 from benchmarks.markdown import table
+from benchmarks.scores import Scores, ordered, spread
 from benchmarks.study import Study
 
 Json = dict[str, Any]
@@ -31,8 +31,8 @@ def tables(plan: Study, setting: str, root: Path) -> str:
 
 def _row(scores: Scores) -> list[str]:
     languages = ordered(scores.languages)
-    before, after = (scores.after(stage, languages) for stage in ("source", "contrastive"))
-    change = mean(after) - mean(before) if before and after else None
+    at_first, at_last = (scores.after(stage, languages) for stage in ("source", "contrastive"))
+    before, after = ([of[seed] for seed in at_last] for of in (at_first, at_last))
     classes = len(next(iter(scores.cells.values()))["classes"])
     told = [_complement(result, code) for (_, code), result in scores.cells.items()]
     errors = [cell["error_rate"] for cell in told if cell and cell["error_rate"] is not None]
@@ -42,7 +42,7 @@ def _row(scores: Scores) -> list[str]:
         str(classes),
         spread(before),
         spread(after),
-        "" if change is None else f"{100 * change:+.1f}",
+        f"{100 * (mean(after) - mean(before)):+.1f}" if after else "",
         f"{100 * mean(errors):.1f}" if errors else "",
         f"{100 * mean(blind):.1f}",
         str(len(scores.seeds)),

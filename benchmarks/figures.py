@@ -12,7 +12,8 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import results
-from benchmarks.accuracy import Scores, ordered
+from benchmarks.comparing import pairs
+from benchmarks.scores import Scores, ordered
 from benchmarks.study import Study
 
 if TYPE_CHECKING:
@@ -113,12 +114,16 @@ def _gains(zero_shot: Scores, adapted: Scores) -> "Drawing | None":
     from conlst.report.figures import canvas
     from conlst.report.figures.marks import series
 
-    codes = ordered(zero_shot.languages & adapted.languages)
+    seeds = {code: pairs(adapted, zero_shot, [code]) for code in adapted.languages}
+    codes = ordered(code for code in seeds if seeds[code])
     if not codes:
         return None
     figure, (axis,) = canvas.panels([""], 3.2, 1)
-    before = [100 * mean(zero_shot.values(code)) for code in codes]
-    gained = [100 * mean(adapted.values(code)) - x for code, x in zip(codes, before, strict=True)]
+    before, after = (
+        [100 * mean(of.value(seed, code) for seed in seeds[code]) for code in codes]
+        for of in (zero_shot, adapted)
+    )
+    gained = [y - x for x, y in zip(before, after, strict=True)]
     axis.plot(before, gained, **series(1)[0] | {"linestyle": "none", "marker": "o"})
     for code, x, y in zip(codes, before, gained, strict=True):
         axis.annotate(code, (x, y), xytext=(4, 4), textcoords="offset points")

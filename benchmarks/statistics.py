@@ -8,14 +8,15 @@ outer level: they are drawn too, each with the premises of the draw, because eve
 the same test rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Name = TypeVar("Name", bound=Hashable)
 RESAMPLES = 5000
 
 
@@ -84,14 +85,14 @@ def _two_sided(d_B: Floats) -> float:
     return float(min(1.0, 2 * (beyond + 1) / (len(d_B) + 1)))
 
 
-def holm(p: Mapping[str, float]) -> dict[str, float]:
+def holm(p: Mapping[Name, float]) -> dict[Name, float]:
     """p-values of several comparisons, each made larger for there being others (Holm 1979).
 
     Examples:
         >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
         {'a': 0.03, 'b': 0.06, 'c': 0.06}
     """
-    out, largest = dict[str, float](), 0.0
+    out, largest = dict[Name, float](), 0.0
     for place, name in enumerate(sorted(p, key=p.__getitem__)):
         largest = max(largest, min(1.0, (len(p) - place) * p[name]))
         out[name] = largest

@@ -1,7 +1,7 @@
 """A study: named systems that are compared, and what the paper prints of them.
 
-    studies/NAME.json   {"title": ..., "baseline": NAME, "systems": {NAME: {"label": ..., "recipe":
-                        {"extends": [METHOD], differences}, "paper": printed average}}}
+    studies/NAME.json   {"title": ..., "baselines": [NAME], "systems": {NAME: SYSTEM}}
+    SYSTEM              {"label": ..., "recipe": {"extends": [METHOD], ...}, "paper": average}
 
 A system without a recipe is imported: others' figures, not run here. A name stands for the same
 recipe in all studies, so a cell that one of them has run is there for the others.
@@ -37,8 +37,8 @@ class Study:
     name: str
     title: str
     systems: list[System]
-    baseline: str | None = None
-    """The system that the others are compared with."""
+    baselines: list[str] = field(default_factory=list)
+    """The systems that the others are compared with."""
     kind: str = "accuracy"
     """What is made of its results: see `benchmarks.tables`."""
     languages: list[str] = field(default_factory=list)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import HERE, PACKAGED, accuracy, bands, classes, figures, results
+from benchmarks import HERE, PACKAGED, accuracy, balance, bands, classes, figures, results
 from benchmarks.faults.table import table as faults
 from benchmarks.speed.table import tables as speed
 from benchmarks.study import Study, names, study
@@ -13,6 +13,7 @@ Json = dict[str, Any]
 RESULTS = HERE / "results"
 KINDS = {
     "accuracy": accuracy.tables,
+    "balance": balance.tables,
     "bands": bands.tables,
     "classes": classes.tables,
     "figures": figures.tables,

@@ -26,7 +26,9 @@ def stage(name, code, correct, *, collapse=(), facts=None):
     band = {"n": 10, "share": 0.25, "accuracy": 0.5}
     bands = {">.9": band, ".5-.9": band, "<.5": {"n": 0, "share": 0.0, "accuracy": None}}
     counts = {"edges": [0.0, 0.5, 1.0], "n": [10, 30], "clean": [4, 20], "noisy": [6, 10]}
-    pool = {"accuracy": 0.4, "bands": bands, "bands_before": bands, "histogram": counts}
+    named = {"class_balance": {"all": [30, 2, 8]}, "gold_balance": [10, 10, 20]}
+    cell |= {"calibration_error": 0.25}
+    pool = named | {"accuracy": 0.4, "bands": bands, "bands_before": bands, "histogram": counts}
     return {
         "name": name,
         "seconds": 1.0,
@@ -222,6 +224,25 @@ def test_classes_tell_how_often_complementary_labels_err(root):
     put(root, "ours", "sw", 13, 10, 20)
     row = line(tables.of_study(plan, "s", root), "CoNLST")
     assert row == ["CoNLST", "3", "25.0", "50.0", "+25.0", "30.0", "30.0", "1"]
+
+
+def test_balance_tells_how_often_a_class_is_named_and_what_the_last_selection_trusted(root):
+    plan = study.Study("b", "B", PLAN.systems, kind="balance", languages=["sw"])
+    put(root, "zero", "sw", 13, 10)
+    put(root, "zero", "fr", 13, 40)
+    put(root, "ours", "sw", 13, 10, 20, 30)
+    file = root / "s/ours/sw-13.json"
+    told = json.loads(file.read_text())
+    told["stages"][2]["selection"] = {"sw": {"coverage": 0.9, "precision": 0.4}}
+    file.write_text(json.dumps(told))
+    text = tables.of_study(plan, "s", root)
+    assert line(text, "gold")[1:4] == ["25 %", "25 %", "50 %"]
+    named = ["75 %", "5 %", "20 %"]
+    assert line(text, "zero-shot")[1:] == [*named, "", "", "0.25", "1"]
+    assert line(text, "CoNLST")[1:] == [*named, "90 %", "40 %", "0.25", "1"]
+    told["kept"]["sw"] = "contrastive"  # the model of stage 2 was not handed out
+    file.write_text(json.dumps(told))
+    assert line(tables.of_study(plan, "s", root), "CoNLST")[4:6] == ["", ""]
 
 
 @pytest.mark.drawn

@@ -87,7 +87,10 @@ ASSEMBLIES = {
     },
     "simcse": {
         "contrastive": compared({"type": "simcse"}),
-        "self_training": {"selector": {"type": "gmm"}, "stop": {"type": "snd"}},
+        "self_training": {
+            "selector": {"type": "aligned", "selector": {"type": "gmm"}},
+            "stop": {"type": "snd"},
+        },
     },
     "supcon": {
         "contrastive": compared({"type": "supcon"}, complement={"type": "random"}),

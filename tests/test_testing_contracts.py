@@ -29,6 +29,7 @@ from conlst.testing import (
 FIXED = {"type": "fixed"}
 NEEDED = {
     "selectors.per_language": {"selector": FIXED},
+    "selectors.aligned": {"selector": FIXED},
     "selectors.uncertainty": {"threshold": 0.6},
     "selectors.all_of": {"selectors": [FIXED, {"type": "flexmatch"}]},
     "selectors.soft": {"selector": FIXED},

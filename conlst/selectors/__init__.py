@@ -1,6 +1,7 @@
 """Selectors: which pseudo-labels to trust."""
 
 from conlst.selectors.adamatch import AdaMatch
+from conlst.selectors.aligned import Aligned
 from conlst.selectors.all_of import AllOf
 from conlst.selectors.base import Selector, selectors
 from conlst.selectors.confident_learning import ConfidentLearning
@@ -22,6 +23,7 @@ __all__ = [
     "GMM",
     "UPS",
     "AdaMatch",
+    "Aligned",
     "AllOf",
     "ConfidentLearning",
     "CutEdge",

@@ -45,6 +45,8 @@ class Study:
     """What it looks at if nobody says otherwise; empty: all."""
     settings: list[str] = field(default_factory=list)
     """Those that it is about; empty: any."""
+    groups: dict[str, list[str]] = field(default_factory=dict)
+    """Kinds of test rows that are told apart, by the names their files give them."""
     note: str = ""
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import HERE, PACKAGED, accuracy, balance, bands, classes, figures, results
+from benchmarks import HERE, PACKAGED, accuracy, balance, bands, classes, figures, groups, results
 from benchmarks.faults.table import table as faults
 from benchmarks.speed.table import tables as speed
 from benchmarks.study import Study, names, study
@@ -17,6 +17,7 @@ KINDS = {
     "bands": bands.tables,
     "classes": classes.tables,
     "figures": figures.tables,
+    "groups": groups.tables,
 }
 """What is made of a study's results."""
 NOTHING = "No result file is there."
@@ -35,9 +36,9 @@ def write(root: Path = RESULTS) -> None:
 def every(root: Path = RESULTS) -> dict[str, str]:
     """Each table by the marker it stands behind: `STUDY SETTING`, `speed`, or `faults`."""
     found = {
-        f"{name} {setting}": of_study(study(name), setting, root)
-        for name in names()
-        for setting in settings()
+        f"{plan.name} {setting}": of_study(plan, setting, root)
+        for plan in map(study, names())
+        for setting in plan.settings or settings()
     }
     return found | {"speed": speed(root) or NOTHING, "faults": faults(root) or NOTHING}
 

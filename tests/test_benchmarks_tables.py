@@ -17,6 +17,8 @@ if not BENCHMARKS.is_dir():
 from benchmarks import accuracy, bitmaps, cells, figures, keeping, recipes, scores, study, tables  # noqa: E402
 
 ROWS = 40
+GROUPS = (("a", 0.4, 10), ("b", 0.7, 20), ("c", 0.5, 10))
+"""Name, accuracy and rows of kinds of test rows."""
 
 
 def stage(name, code, correct, *, collapse=(), facts=None):
@@ -243,6 +245,22 @@ def test_balance_tells_how_often_a_class_is_named_and_what_the_last_selection_tr
     told["kept"]["sw"] = "contrastive"  # the model of stage 2 was not handed out
     file.write_text(json.dumps(told))
     assert line(tables.of_study(plan, "s", root), "CoNLST")[4:6] == ["", ""]
+
+
+def test_groups_are_averaged_by_their_rows_and_gains_are_paired(root):
+    plan = replace(PLAN, kind="groups", groups={"seen": ["a", "b"], "other": ["c"]})
+    for name, seeds, gain in (("zero", (13, 14), 0.0), ("ours", (13,), 0.1)):
+        for seed in seeds:
+            put(root, name, "sw", seed, 10, *[20] * (name == "ours"))
+            file = root / f"s/{name}/sw-{seed}.json"
+            told = json.loads(file.read_text())
+            groups = {k: {"accuracy": a + gain, "n": n} for k, a, n in GROUPS}
+            told["stages"][-1]["test"]["sw"]["groups"] = groups
+            file.write_text(json.dumps(told))
+    text = tables.of_study(plan, "s", root)
+    seen = 100 * (0.4 * 10 + 0.7 * 20) / 30
+    assert line(text, "zero-shot")[1:] == ["sw", "2", f"{seen:.1f} ± 0.0", "", "50.0 ± 0.0", ""]
+    assert line(text, "CoNLST")[1:] == ["sw", "1", f"{seen + 10:.1f}", "+10.0", "60.0", "+10.0"]
 
 
 @pytest.mark.drawn

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import results
 from benchmarks.comparing import Against, apart, comparisons, shared
 from benchmarks.markdown import number, signed, table
-from benchmarks.scores import Scores, ordered, spread
+from benchmarks.scores import Scores, ordered, scored, spread
 from benchmarks.study import Study
 
 Json = dict[str, Any]
@@ -19,13 +18,12 @@ INTERVALS = (
 
 def tables(plan: Study, setting: str, root: Path) -> str:
     """The table of a study in a setting, the one by stages, and what must be said of them."""
-    found = results.read(root, setting, [system.name for system in plan.systems])
-    scores = [Scores.of(system, found[system.name]) for system in plan.systems]
+    scores = scored(plan, setting, root)
     languages = ordered(code for each in scores for code in each.languages)
     if not languages:
         return ""
-    any_result = next(r for rs in found.values() for r in rs)
-    targets = [code for code in languages if code != any_result["source_language"]]
+    source = next(r for each in scores for r in each.cells.values())["source_language"]
+    targets = [code for code in languages if code != source]
     against = comparisons(plan, scores, targets or languages, root / setting)
     parts = [
         _main(plan, scores, languages, targets, against),

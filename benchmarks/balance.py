@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.markdown import table
-from benchmarks.scores import Scores, ordered
+from benchmarks.scores import Scores, ordered, scored
 from benchmarks.study import Study
 
 Json = dict[str, Any]
@@ -21,8 +21,7 @@ Figure = Callable[[Json, str], float | None]
 
 def tables(plan: Study, setting: str, root: Path) -> str:
     """A line a system: the means over seeds and the study's languages."""
-    found = results.read(root, setting, [system.name for system in plan.systems])
-    scores = [Scores.of(s, found[s.name]) for s in plan.systems if found[s.name]]
+    scores = [each for each in scored(plan, setting, root) if each.cells]
     languages = plan.languages or ordered(code for each in scores for code in each.languages)
     shown = [each for each in scores if each.among(languages)]
     if not shown:

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.markdown import table
-from benchmarks.scores import ordered, spread
+from benchmarks.scores import ordered, scored, spread
 from benchmarks.study import Study
 
 Json = dict[str, Any]
@@ -18,15 +18,14 @@ WHAT = ("rows", "right %")
 
 def tables(plan: Study, setting: str, root: Path) -> str:
     """Count and accuracy of every band, before and after stage 1, a line a system and language."""
-    found = results.read(root, setting, [system.name for system in plan.systems])
     head = ["system", "language", "seeds"]
     head += [f"{band} {when}, {what}" for band, when, what in product(BANDS, WHEN, WHAT)]
     rows = []
-    for system in plan.systems:
-        held = found[system.name]
-        for code in ordered(code for result in held for code in result["languages"]):
-            pools = [pool for result in held if (pool := after_stage_1(result, code))]
-            row = [system.label, code, str(len(pools))]
+    for each in scored(plan, setting, root):
+        for code in ordered(each.languages):
+            told = [after_stage_1(result, code) for result in each.results(code)]
+            pools = [pool for pool in told if pool]
+            row = [each.system.label, code, str(len(pools))]
             for band, when in product(BANDS, WHEN.values()):
                 row += _cells(pools, when, band)
             rows.append(row)

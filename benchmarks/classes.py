@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmarks import results
 from benchmarks.markdown import table
-from benchmarks.scores import Scores, ordered, spread
+from benchmarks.scores import Scores, ordered, scored, spread
 from benchmarks.study import Study
 
 Json = dict[str, Any]
@@ -24,8 +24,7 @@ HEAD = [
 
 def tables(plan: Study, setting: str, root: Path) -> str:
     """A line a system, averaged over the languages."""
-    found = results.read(root, setting, [system.name for system in plan.systems])
-    rows = [_row(Scores.of(s, found[s.name])) for s in plan.systems if found[s.name]]
+    rows = [_row(each) for each in scored(plan, setting, root) if each.cells]
     return "\n\n".join([table(HEAD, rows, left=1), plan.note]) if rows else ""
 
 

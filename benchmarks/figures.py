@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks import results
 from benchmarks.comparing import pairs
-from benchmarks.scores import Scores, ordered
+from benchmarks.scores import Scores, ordered, scored
 from benchmarks.study import Study
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ def draw(plan: Study, setting: str, root: Path) -> list[Path]:
     """Draw all figures of a setting; those without results are left out."""
     from conlst.report.figures import canvas
 
-    found = results.read(root, setting, [system.name for system in plan.systems])
-    scores = {system.name: Scores.of(system, found[system.name]) for system in plan.systems}
+    scores = {each.system.name: each for each in scored(plan, setting, root)}
     with canvas.style():
         made = {name: drawing for name, drawing in _drawings(scores).items() if drawing}
     folder(root).mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks import results
 from benchmarks.comparing import pairs, shared
 from benchmarks.markdown import table
-from benchmarks.scores import Scores, ordered, spread
+from benchmarks.scores import Scores, ordered, scored, spread
 from benchmarks.study import Study
 
 Json = dict[str, Any]
@@ -19,8 +19,7 @@ def tables(plan: Study, setting: str, root: Path) -> str:
 
     Gains are over the first baseline, in the languages and seeds that can be paired with it.
     """
-    found = results.read(root, setting, [system.name for system in plan.systems])
-    scores = [Scores.of(s, found[s.name]) for s in plan.systems if found[s.name]]
+    scores = [each for each in scored(plan, setting, root) if each.cells]
     base = next((each for each in scores if each.system.name in plan.baselines), None)
     if base is None:
         return ""

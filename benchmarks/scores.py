@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
 from benchmarks import bitmaps, results
-from benchmarks.study import System
+from benchmarks.study import Study, System
 
 Json = dict[str, Any]
 ORDER = ["en", "fr", "es", "de", "el", "bg", "ru", "tr", "ar", "vi", "th", "zh", "hi", "sw", "ur"]
@@ -74,6 +75,12 @@ class Scores:
         """bool[R, L, N]: which test rows the models handed out get right."""
         told = [[results.kept(self.cells[s, code], code) for code in languages] for s in seeds]
         return np.array([[bitmaps.read(cell["right"], cell["n"]) for cell in row] for row in told])
+
+
+def scored(plan: Study, setting: str, root: Path) -> list[Scores]:
+    """All that a study has in a setting, in the order of its systems; of some that is nothing."""
+    found = results.read(root, setting, [system.name for system in plan.systems])
+    return [Scores.of(system, found[system.name]) for system in plan.systems]
 
 
 def _after(result: Json, language: str, stage: str) -> Any:

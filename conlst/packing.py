@@ -184,6 +184,8 @@ class Grid:
     """bool[B, T]: whether the place is within its row; T is a multiple of 8, as kernels like."""
     place_N: Tensor
     """int64[N]: each token's place among the B * T."""
+    token_P: Tensor
+    """int64[B * T]: the token that stands at each place; beyond a row, some other's."""
 
     @classmethod
     def of(cls, runs: tuple[tuple[int, int], ...], device: torch.device) -> "Grid":
@@ -191,23 +193,42 @@ class Grid:
         counts, lengths = torch.tensor(runs).unbind(1)
         T = -(-int(lengths.max()) // 8) * 8
         token_BT = torch.arange(T) < lengths.repeat_interleave(counts)[:, None]
-        place_N = token_BT.flatten().nonzero().flatten()
-        return cls(on(device, token_BT), on(device, place_N))
+        inside_P = token_BT.flatten()
+        place_N, token_P = inside_P.nonzero().flatten(), (inside_P.cumsum(0) - 1).clamp(min=0)
+        return cls(on(device, token_BT), on(device, place_N), on(device, token_P))
 
     def padded(self, x_1HNd: Tensor) -> Tensor:
-        """[B, H, T, d], 0 beyond the rows; its gradient is a mere look-up."""
-        B, T = self.token_BT.shape
-        _, H, _, d = x_1HNd.shape
-        places = x_1HNd.new_zeros(B * T, H, d)
-        filled = places.index_copy(0, self.place_N, x_1HNd[0].transpose(0, 1))
-        return filled.view(B, T, H, d).transpose(1, 2)
+        """[B, H, T, d]; beyond a row stands some token of another, which attention must mask."""
+        x_PHd: Tensor = _AtPlaces.apply(  # type: ignore[no-untyped-call]
+            x_1HNd.squeeze(0).transpose(0, 1), self.token_P, self.place_N
+        )
+        x_BHTd: Tensor = x_PHd.unflatten(0, self.token_BT.shape).transpose(1, 2)
+        return x_BHTd
+
+
+class _AtPlaces(torch.autograd.Function):
+    """Tokens [N, ...] at the places of padded rows [P, ...]; one look-up there, and one back.
+
+    What stands beyond a row is masked as a key and dropped as a query, so its gradient is 0, and
+    none needs to be added up.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, token_P: Tensor, place_N: Tensor) -> Tensor:
+        ctx.save_for_backward(place_N)
+        return x.index_select(0, token_P)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (place_N,) = ctx.saved_tensors
+        return grads[0].index_select(0, place_N), None, None
 
 
 def _first(out: Any, first_B: Tensor) -> Any:
     """States [1, N, D], alone or leading a tuple, at the first tokens only: [B, 1, D]."""
     if isinstance(out, tuple):
         return (_first(out[0], first_B), *out[1:])
-    return out[0, first_B][:, None]
+    return out.squeeze(0).index_select(0, first_B).unsqueeze(1)
 
 
 def attend(
@@ -227,7 +248,7 @@ def attend(
     """
     assert layout is not None
     if _varlen and query.is_cuda and query.dtype in HALVES and not dropout:
-        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))  # [N, H, d]
+        q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))  # [N, H, d]
         longest, ends = layout.runs[0][1], layout.ends
         return _varlen.varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)[None], None
     if not layout.few:
@@ -239,7 +260,7 @@ def attend(
     runs = layout.runs
     sizes = [rows * length for rows, length in runs]
     # One split, not a slice a run: the gradient of a slice is as large as the whole.
-    parts = zip(runs, *(x[0].split(sizes, 1) for x in (query, key, value)), strict=True)
+    parts = zip(runs, *(x.squeeze(0).split(sizes, 1) for x in (query, key, value)), strict=True)
     out = []
     for (rows, length), *qkv in parts:
         q, k, v = (x.unflatten(1, (rows, length)).transpose(0, 1) for x in qkv)  # [n, H, L, d]

@@ -4,7 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks import HERE, PACKAGED, accuracy, balance, bands, classes, figures, groups, results
+from benchmarks import (
+    HERE,
+    PACKAGED,
+    accuracy,
+    balance,
+    bands,
+    classes,
+    figures,
+    groups,
+    results,
+    summary,
+)
 from benchmarks.faults.table import table as faults
 from benchmarks.speed.table import tables as speed
 from benchmarks.study import Study, names, study
@@ -18,6 +29,7 @@ KINDS = {
     "classes": classes.tables,
     "figures": figures.tables,
     "groups": groups.tables,
+    "summary": summary.tables,
 }
 """What is made of a study's results."""
 NOTHING = "No result file is there."

@@ -263,6 +263,20 @@ def test_groups_are_averaged_by_their_rows_and_gains_are_paired(root):
     assert line(text, "CoNLST")[1:] == ["sw", "1", f"{seen + 10:.1f}", "+10.0", "60.0", "+10.0"]
 
 
+def test_a_summary_is_of_the_targets_that_a_system_has_and_counts_those_that_gain(root):
+    plan = replace(PLAN, kind="summary")
+    for code, n in (("en", 39), ("fr", 20), ("sw", 10), ("ur", 10)):
+        put(root, "zero", code, 13, n)
+    for code, n in (("en", 5), ("fr", 18), ("sw", 30)):
+        put(root, "ours", code, 13, 10, n)
+    text = tables.of_study(plan, "s", root)
+    assert line(text, "zero-shot")[:5] == ["zero-shot", "all 3", "1", "33.3", ""]
+    row = line(text, "CoNLST")
+    assert row[:5] == ["CoNLST", "fr, sw", "1", "60.0", "37.5"]
+    assert row[5].startswith("+22.5 (")
+    assert row[-1] == "1 of 2"
+
+
 @pytest.mark.drawn
 def test_figures_are_drawn_from_results_and_linked(tmp_path, root):
     root = root.rename(tmp_path.parent / f"{tmp_path.name}-results")

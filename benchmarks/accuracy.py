@@ -139,9 +139,12 @@ def _facts(each: Scores, languages: list[str]) -> list[str]:
 
 
 def _strangers(each: Scores, bases: Sequence[Scores], languages: Sequence[str]) -> list[str]:
-    """Baselines that a system cannot be compared with for the machine it ran on."""
-    found = [base.system.label for base in bases if apart(each, base, languages)]
-    return [f"not compared with {label}, run on another kind of machine" for label in found]
+    """That a system cannot be compared with any baseline, for the machine it ran on."""
+    others = [base for base in bases if shared(each, base, languages)]
+    if not others or each in bases or not all(apart(each, base, languages) for base in others):
+        return []
+    labels = " or ".join(base.system.label for base in others)
+    return [f"not compared with {labels}, run on another kind of machine"]
 
 
 def withdrawn(each: Scores) -> str:

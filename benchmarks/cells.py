@@ -8,11 +8,11 @@ from conlst.errors import BadInput, allowed
 
 FIRST_SEED = 13
 JOINT = "joint"
-"""Stands in the place of a language where one model is for all."""
+"""Stands in the place of a language where one model is for all of a setting."""
 SHARED = "shared"
 """Where the cells of all studies keep the stages they have in common, under --out."""
 Model = tuple[tuple[str, ...], str]
-"""The languages it is adapted to, and the name of its cells: one of them, or `JOINT`."""
+"""The languages it is adapted to, and the name of its cells: `sw`, or `sw+ur`, or `JOINT`."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Cell:
     system: str
     languages: tuple[str, ...]
     language: str
-    """Its own, or `JOINT`."""
+    """Its own; all that share its model, as in `sw+ur`; or `JOINT`."""
     seed: int
     recipe: Json
 
@@ -60,7 +60,7 @@ def cells(
     for system in run:
         try:
             whole = resolved(place, place.own(system.name, system.recipe or {}))
-            models = _models(whole, languages)
+            models = _models(whole, languages, place)
         except BadInput as error:
             refused[system.name], models = str(error), []
         for model in models:
@@ -86,8 +86,9 @@ def _seeds(place: Setting, system: str, whole: Json, model: Model, seeds: list[i
     ]
 
 
-def _models(whole: Json, languages: list[str]) -> list[Model]:
-    """Every model of a system."""
+def _models(whole: Json, languages: list[str], place: Setting) -> list[Model]:
+    """Every model of a system; one for several languages is another than one for others."""
     if whole["data"]["adapt"] == "joint":
-        return [(tuple(languages), JOINT)]
+        every = languages == place.languages
+        return [(tuple(languages), JOINT if every else "+".join(languages))]
     return [((code,), code) for code in languages]

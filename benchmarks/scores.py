@@ -25,7 +25,9 @@ class Scores:
 
     @classmethod
     def of(cls, system: System, found: Iterable[Json]) -> "Scores":
-        cells = {(r["seed"], code): r for r in found for code in r["languages"]}
+        """A language that several models of a seed are for counts in the one for most."""
+        wider = sorted(found, key=lambda r: len(r["languages"]))
+        cells = {(r["seed"], code): r for r in wider for code in r["languages"]}
         return cls(system, cells)
 
     @property

@@ -163,6 +163,16 @@ def test_what_is_unfit_here_is_refused_and_the_rest_is_planned(setting):
         cells.cells(plan, recipes.setting(str(setting)), ["tlh"], [13])
 
 
+def test_one_model_for_some_languages_is_another_cell_than_one_for_others(setting):
+    joint = study.System("j", "", {"extends": ["methods/conlst-joint"]})
+    plan, place = study.Study("s", "S", [joint]), recipes.setting(str(setting))
+    asked = [["sw"], ["fr", "sw"], ["sw", "fr"], place.languages]
+    found = [cells.cells(plan, place, languages, [13])[0] for languages in asked]
+    names = [cell.name for [cell] in found]
+    assert len(place.languages) > 2
+    assert names == ["j/sw-13", "j/fr+sw-13", "j/sw+fr-13", "j/joint-13"]
+
+
 def test_test_rows_without_a_label_are_scored_by_nobody_and_grouped_by_nobody(setting, tmp_path):
     raw = json.loads(setting.read_text())
     rows = excerpt("test.sw", 20)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from conlst.report.figures.canvas import Drawing
 
 Json = dict[str, Any]
-CONL, NL = "conlst-without-self-training", "nl-without-self-training"
+CONL, NL = "conlst", "conlst-bt-without-contrast"
+"""Those whose stage 1 is drawn."""
+SHOWN = ("en", "fr", "es", "zh", "ur")
+"""The paper's four languages, and one more in which NL is run where Apertium translates."""
 FILES = ("confidence", "confidence-nl", "curve", "gains")
 
 
@@ -64,7 +67,7 @@ def _confidence(of: Scores) -> "Drawing | None":
     from conlst.report.figures import confidence
 
     found = []
-    for code in ordered(of.languages):
+    for code in of.among(SHOWN):
         before, after = (_histogram(of, code, stage) for stage in ("source", "contrastive"))
         if before and after:
             found.append(confidence.Panel(code, before, after))
@@ -89,7 +92,9 @@ def _curves(several: Sequence[Scores]) -> "Drawing | None":
     """A panel a language, a line a system: means over seeds."""
     from conlst.report.figures import curve
 
-    lines = [{code: line for code in of.languages if (line := _line(of, code))} for of in several]
+    lines = [
+        {code: line for code in of.among(SHOWN) if (line := _line(of, code))} for of in several
+    ]
     codes = ordered(code for of in lines for code in of)
     if not codes:
         return None

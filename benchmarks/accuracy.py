@@ -121,7 +121,7 @@ def _notes(plan: Study, scores: Sequence[Scores], languages: list[str]) -> list[
         for what in [*_facts(each, languages), *_strangers(each, bases, languages)]:
             said.setdefault(what, []).append(each.system.label)
     notes = [f"{', '.join(labels)}: {what}." for what, labels in said.items()]
-    return [*notes, *[INTERVALS] * bool(plan.baselines), *[plan.note] * bool(plan.note)]
+    return [*notes, *[INTERVALS] * bool(plan.baselines)]
 
 
 def _facts(each: Scores, languages: list[str]) -> list[str]:

@@ -29,7 +29,7 @@ def tables(plan: Study, setting: str, root: Path) -> str:
             for band, when in product(BANDS, WHEN.values()):
                 row += _cells(pools, when, band)
             rows.append(row)
-    return "\n\n".join([table(head, rows, left=2), plan.note]) if rows else ""
+    return table(head, rows, left=2) if rows else ""
 
 
 def after_stage_1(result: Json, language: str) -> Json | None:

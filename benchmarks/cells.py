@@ -60,7 +60,7 @@ def cells(
     for system in run:
         try:
             whole = resolved(place, place.own(system.name, system.recipe or {}))
-            models = _models(whole, languages, place)
+            models = models_of(whole, languages, place)
         except BadInput as error:
             refused[system.name], models = str(error), []
         for model in models:
@@ -86,7 +86,7 @@ def _seeds(place: Setting, system: str, whole: Json, model: Model, seeds: list[i
     ]
 
 
-def _models(whole: Json, languages: list[str], place: Setting) -> list[Model]:
+def models_of(whole: Json, languages: list[str], place: Setting) -> list[Model]:
     """Every model of a system; one for several languages is another than one for others."""
     if whole["data"]["adapt"] == "joint":
         every = languages == place.languages

@@ -25,7 +25,7 @@ HEAD = [
 def tables(plan: Study, setting: str, root: Path) -> str:
     """A line a system, averaged over the languages."""
     rows = [_row(each) for each in scored(plan, setting, root) if each.cells]
-    return "\n\n".join([table(HEAD, rows, left=1), plan.note]) if rows else ""
+    return table(HEAD, rows, left=1) if rows else ""
 
 
 def _row(scores: Scores) -> list[str]:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 CONL, NL = "conlst", "conlst-bt-without-contrast"
 """Those whose stage 1 is drawn."""
-SHOWN = ("en", "fr", "es", "zh", "ur")
-"""The paper's four languages, and one more in which NL is run where Apertium translates."""
 FILES = ("confidence", "confidence-nl", "curve", "gains")
 
 
@@ -67,7 +65,7 @@ def _confidence(of: Scores) -> "Drawing | None":
     from conlst.report.figures import confidence
 
     found = []
-    for code in of.among(SHOWN):
+    for code in ordered(of.languages):
         before, after = (_histogram(of, code, stage) for stage in ("source", "contrastive"))
         if before and after:
             found.append(confidence.Panel(code, before, after))
@@ -92,9 +90,7 @@ def _curves(several: Sequence[Scores]) -> "Drawing | None":
     """A panel a language, a line a system: means over seeds."""
     from conlst.report.figures import curve
 
-    lines = [
-        {code: line for code in of.among(SHOWN) if (line := _line(of, code))} for of in several
-    ]
+    lines = [{code: line for code in of.languages if (line := _line(of, code))} for of in several]
     codes = ordered(code for of in lines for code in of)
     if not codes:
         return None

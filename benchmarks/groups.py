@@ -32,7 +32,7 @@ def tables(plan: Study, setting: str, root: Path) -> str:
         *(f"{n}{of}" for n in plan.groups for of in ("", ", gain")),
     ]
     rows = [_row(plan, each, base, targets) for each in scores]
-    return "\n\n".join([table(head, [row for row in rows if row], left=2), plan.note])
+    return table(head, [row for row in rows if row], left=2)
 
 
 def _row(plan: Study, each: Scores, base: Scores, targets: Sequence[str]) -> list[str]:

@@ -56,9 +56,11 @@ def every(root: Path = RESULTS) -> dict[str, str]:
 
 
 def of_study(plan: Study, setting: str, root: Path = RESULTS) -> str:
-    """A study's table in a setting, and the sentence that says what the setting is."""
+    """A study's table in a setting, its note, and the sentence that says what the setting is."""
     made = KINDS[plan.kind](plan, setting, root)
-    return f"{made}\n\n{sentence(plan, setting, root)}" if made else NOTHING
+    if not made:
+        return NOTHING
+    return "\n\n".join(filter(None, [made, plan.note, sentence(plan, setting, root)]))
 
 
 def sentence(plan: Study, setting: str, root: Path) -> str:

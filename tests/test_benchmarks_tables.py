@@ -331,7 +331,8 @@ def test_results_are_of_the_recipes_that_the_studies_have_now(tmp_path):
             places[where, system] = recipes.resolved(place, own)
         whole, codes, seed = places[where, system], told["languages"], told["seed"]
         recipe = recipes.of_cell(whole, codes, seed, system)
-        cell = cells.Cell(place, system, tuple(codes), told["cell"]["language"], seed, recipe)
+        [(languages, name)] = cells.models_of(whole, codes, place)
+        cell = cells.Cell(place, system, languages, name, seed, recipe)
         if "apertium" not in json.dumps(recipe) and not keeping.as_planned(told, cell):
             other.append(cell.place)
         if path != keeping.path(BENCHMARKS / "results", cell):

@@ -5,7 +5,7 @@ of N tokens: ids[1, N], with positions that begin anew at every row. Attention a
 a row ends. Rows are laid in order of length; a run of n rows of L tokens each is then a view
 [n, H, L, d] of the queries, keys and values, and is attended to in one call, without a mask. On a
 GPU, where calls are dear, torch's flash kernel for rows of any length does all of it in one; it
-knows neither float32 nor dropout, for which attention alone goes back to padded rows.
+knows no float32, for which attention alone goes back to padded rows.
 
 A classifier reads the first token of each row only. In the last layer, what follows attention is
 therefore computed for the first tokens alone, and the model's own heads, which take
@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -28,7 +27,6 @@ from conlst.arrays import TokenBatch, Tokens
 from conlst.inside import layers_of
 from conlst.transfer import on
 
-_varlen = import_module("torch.nn.attention.varlen") if torch.__version__ >= "2.11" else None
 HALVES = (torch.bfloat16, torch.float16)
 ATTENTION = "conlst_rows"
 """The name under which transformers knows `attend`."""
@@ -247,10 +245,9 @@ def attend(
     It has the signature that transformers asks of an attention function.
     """
     assert layout is not None
-    if _varlen and query.is_cuda and query.dtype in HALVES and not dropout:
+    if _flashes(query):
         q, k, v = (x.squeeze(0).transpose(0, 1) for x in (query, key, value))  # [N, H, d]
-        longest, ends = layout.runs[0][1], layout.ends
-        return _varlen.varlen_attn(q, k, v, ends, ends, longest, longest, scale=scaling)[None], None
+        return _flash(q, k, v, layout, dropout, scaling)[None], None
     if not layout.few:
         grid = layout.grid
         q, k, v = (grid.padded(x) for x in (query, key, value))
@@ -267,6 +264,28 @@ def attend(
         seen = scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling)
         out.append(seen.transpose(1, 2).flatten(0, 1))
     return torch.cat(out)[None], None
+
+
+def _flashes(query: Tensor) -> bool:
+    """Whether the flash kernel takes such queries: halves, on an Ampere GPU or a later one."""
+    if not query.is_cuda or query.dtype not in HALVES or query.shape[-1] % 8 > 0:
+        return False
+    return torch.cuda.get_device_capability(query.device) >= (8, 0)
+
+
+def _flash(
+    q_NHd: Tensor, k_NHd: Tensor, v_NHd: Tensor, layout: Layout, dropout: float, scale: float | None
+) -> Tensor:
+    """[N, H, d]: all rows in one call.
+
+    It is what torch's `varlen_attn` and its nested tensors call; the first knows no dropout, and
+    both have Python in front of it that takes longer than the kernel.
+    """
+    longest, ends = layout.runs[0][1], layout.ends
+    out: Tensor = torch.ops.aten._flash_attention_forward(
+        q_NHd, k_NHd, v_NHd, ends, ends, longest, longest, dropout, False, False, scale=scale
+    )[0]
+    return out
 
 
 AttentionInterface.register(ATTENTION, attend)

@@ -151,6 +151,8 @@ class _Loop:
         self.how, self.tools, self.what = how, tools, what
         self.steps = -(-len(batches) // how.accumulate)
         self.optimizer = tools.accelerator.prepare(_optimizer(model, how))
+        self.parameters = list(model.parameters())
+        """Listed once: walking through the modules takes as long as a small kernel's launch each."""
         self.schedule = self._schedule()
         self.parts = Parts(what, _comparing(how))
         self.sums: dict[str, Tensor] = {}
@@ -239,8 +241,8 @@ class _Loop:
 
         # Where memory ran out half-way, some layers have their gradient already: all begins anew.
         means = self.parts.fitting(gradients, self._undo, max(map(len, group)))
-        average(self.model.parameters())
-        self.tools.accelerator.clip_grad_norm_(self.model.parameters(), self.how.clip)
+        average(self.parameters)
+        self.tools.accelerator.clip_grad_norm_(self.parameters, self.how.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return means
@@ -259,7 +261,8 @@ class _Loop:
         """Add a batch's part to the gradient of its step."""
         sums: dict[str, Tensor] = {}
         for part in self.parts.of(batch):
-            self.model.train()
+            if not self.model.training:
+                self.model.train()
             terms = self.terms_of(part, done / len(self.batches))
             means = {term.name: term.mean() for term in terms}
             total = torch.stack([term.scale * means[term.name] for term in terms]).sum()

@@ -7,6 +7,7 @@ import torch
 
 from conlst import bench, recipe, train
 from conlst.arrays import Rows
+from conlst.packing import Layout, attend
 from conlst.predict import Labelled, label
 from conlst.progress import Progress
 from conlst.stages import contrastive, self_training
@@ -79,6 +80,27 @@ def test_rows_of_any_length_in_one_call_say_what_padded_rows_say(made):
         padded = model.network(**{k: v.cuda() for k, v in inputs.items()}).logits.cpu()
     apart = (said - padded).square().mean(0).sqrt()
     assert (apart < padded.std(0) / 8).all()  # bf16's rounding
+
+
+def test_the_flash_kernel_drops_out_at_random_and_its_gradient_drops_the_same():
+    """The outcome is linear in v: where v meets its gradient, the masks of both are at work."""
+    generator = torch.Generator("cuda").manual_seed(1)
+    layout = Layout(((2, 9), (3, 5)), torch.device("cuda"))
+    shape = (1, 2, 33, 16)
+    q, k, v, w = (torch.randn(shape, device="cuda", generator=generator) for _ in range(4))
+    q, k, v = (x.bfloat16().requires_grad_() for x in (q, k, v))
+
+    def attended(dropout):
+        return attend(None, q, k, v, None, dropout, layout=layout)[0].transpose(1, 2).float()
+
+    out = attended(0.5)
+    (gradient,) = torch.autograd.grad((out * w).sum(), v)
+    torch.testing.assert_close(
+        (gradient.float() * v.float()).sum(), (out * w).sum(), atol=0.2, rtol=0.02
+    )
+    assert not torch.equal(out, attended(0.5))
+    mean = sum(attended(0.5).detach() for _ in range(3000)) / 3000
+    torch.testing.assert_close(mean, attended(0.0).detach(), atol=0.1, rtol=0.05)
 
 
 def test_no_step_waits_for_the_gpu(made):

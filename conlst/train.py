@@ -152,7 +152,7 @@ class _Loop:
         self.steps = -(-len(batches) // how.accumulate)
         self.optimizer = tools.accelerator.prepare(_optimizer(model, how))
         self.parameters = list(model.parameters())
-        """Listed once: walking through the modules takes as long as a small kernel's launch each."""
+        """Listed once: walking through the modules takes as long as some launches."""
         self.schedule = self._schedule()
         self.parts = Parts(what, _comparing(how))
         self.sums: dict[str, Tensor] = {}

@@ -26,17 +26,13 @@ ON_A_CPU = {
 }
 ON_AN_H200 = {
     "labelling": (
-        "of the quarter of a second that 1,024 rows take ours, the arithmetic is some .03; the rest "
-        "is tokenising on one thread, which the Trainer arms are spared."
+        "of the quarter of a second that 1,024 rows take ours, the arithmetic is some .03; the "
+        "rest is tokenising on one thread, which the Trainer arms are spared."
     ),
     "matrix_rate": (
         "a step of 32 rows is some 1,500 tokens, 2 ms of arithmetic for the smaller encoder; it "
         "waits for Python and the launching of kernels, which take some 30 ms whatever the rows. "
         "With 256 rows the larger one is no longer held up by it."
-    ),
-    "contrastive_step": (
-        "the same: the step encodes in two calls where the bare arm makes one, and the launches "
-        "of both, not their arithmetic, are what is timed."
     ),
     "many_negatives": (
         "a GPU is given chunks of 8,192 tokens, four times a CPU's, to fill it; the step with few "

@@ -25,6 +25,20 @@ ON_A_GPU = 4
 """Times as many of both, to fill it; and as many times as processes share the rows."""
 
 
+def at_once(lengths_M: Tensor, device: torch.device) -> bool:
+    """Whether rows of these lengths, int64[M], are few enough for one graph.
+
+    Examples:
+        >>> at_once(torch.tensor([3000, 900]), torch.device("cpu"))
+        True
+    """
+    return int(lengths_M.sum()) <= _times(device) * WHOLE
+
+
+def _times(device: torch.device) -> int:
+    return processes.many() * (1 if device.type == "cpu" else ON_A_GPU)
+
+
 def in_chunks(
     encode: Callable[[Tensor], Tensor], rows_M: Tensor, lengths_M: Tensor, device: torch.device
 ) -> Tensor:
@@ -51,13 +65,12 @@ def in_chunks(
         >>> weight.grad
         tensor([6.])
     """
-    times = processes.many() * (1 if device.type == "cpu" else ON_A_GPU)
-    if int(lengths_M.sum()) <= times * WHOLE:
+    if at_once(lengths_M, device):
         return encode(rows_M)
     # Rows of like length stand together. The backward pass comes to the longest first, so that a
     # chunk fits where the one before it lay.
     order_M = lengths_M.argsort(stable=True)
-    chunk_M = (lengths_M[order_M].cumsum(0) - 1) // (times * CHUNK)
+    chunk_M = (lengths_M[order_M].cumsum(0) - 1) // (_times(device) * CHUNK)
     sizes = chunk_M.unique_consecutive(return_counts=True)[1].tolist()
     # `checkpoint` replays the chance of the CPU and of the devices that its arguments are on. The
     # reentrant kind leaves one node of a graph for each chunk; the other keeps as many as were

@@ -18,7 +18,7 @@ from conlst.errors import ConlstWarning
 from conlst.model import Classifier
 from conlst.negatives import NegativeSampler
 from conlst.recipe import ContrastiveStage
-from conlst.stages.encoded import Negatives, labelled, views, with_negatives
+from conlst.stages.encoded import Negatives, compared, labelled
 from conlst.stages.material import Source, Target
 from conlst.tokens import EndlessBatches, length_batches
 from conlst.train import Term, Tools, optimise
@@ -67,10 +67,9 @@ def train(
 
     def terms(anchors_B: Tensor, progress: float) -> list[Term]:
         complement_BC = _drawn(stage, admissible_NC[anchors_B], g)
-        x = views(stage, model, target, pool, anchors_B, complement_BC)
-        if negatives:
-            rows_BK = negatives.draw(anchors_B, complement_BC, generator=g)
-            x = with_negatives(x, model, target, anchors_B, rows_BK, negatives)
+        rows_BK = negatives and negatives.draw(anchors_B, complement_BC, generator=g)
+        drawer = negatives and negatives.drawer
+        x = compared(stage, model, target, pool, anchors_B, complement_BC, rows_BK, drawer)
         return [
             Term("contrastive", loss(replace(x, progress=progress))),
             *source_terms(progress),

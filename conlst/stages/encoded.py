@@ -13,7 +13,7 @@ from conlst.errors import ConlstWarning
 from conlst.model import Classifier
 from conlst.negatives.base import Drawer, Memory
 from conlst.recipe import ContrastiveStage
-from conlst.stages.chunked import in_chunks
+from conlst.stages.chunked import at_once, in_chunks
 from conlst.stages.material import Source, Target
 from conlst.transfer import on
 
@@ -89,21 +89,108 @@ def labelled(model: Classifier, source: Source, rows: Tensor) -> LossInput:
     )
 
 
-def views(
+@dataclass(frozen=True)
+class Drawn:
+    """The negatives of a batch, each row once, and whose each is."""
+
+    rows_M: Tensor
+    """int64[M]: rows of the pool."""
+    mask_BM: Tensor
+    """bool[B, M]: whether a row is among an anchor's negatives."""
+    anchor_M: Tensor
+    """int64[M]: which anchor of the batch a row is; -1: none."""
+
+    @classmethod
+    def of(cls, anchors_B: Tensor, rows_BK: Tensor) -> "Drawn":
+        """What was drawn for each anchor; -1 where there was no negative.
+
+        Examples:
+            >>> drawn = Drawn.of(torch.tensor([5, 3]), torch.tensor([[3, 8], [8, -1]]))
+            >>> drawn.rows_M.tolist(), drawn.mask_BM.int().tolist(), drawn.anchor_M.tolist()
+            ([3, 8], [[1, 1], [0, 1]], [1, -1])
+        """
+        rows_M, place_BK = rows_BK.unique(return_inverse=True)
+        mask_BM = torch.zeros(len(rows_BK), len(rows_M), dtype=torch.bool)
+        mask_BM.scatter_(1, place_BK, True)
+        real = rows_M >= 0
+        rows_M, mask_BM = rows_M[real], mask_BM[:, real]
+        order = anchors_B.argsort()
+        found = torch.searchsorted(anchors_B[order], rows_M).clamp(max=len(anchors_B) - 1)
+        at_M = order[found]
+        return cls(rows_M, mask_BM, at_M.where(anchors_B[at_M] == rows_M, -1))
+
+
+def compared(
+    stage: ContrastiveStage,
+    model: Classifier,
+    target: Target,
+    pool: Pool,
+    anchors_B: Tensor,
+    complement_BC: Tensor,
+    rows_BK: Tensor | None = None,
+    drawer: Drawer | None = None,
+) -> LossInput:
+    """What the loss of a step looks at: anchors and, where some were drawn, their negatives.
+
+    For a loss that compares views, anchors are encoded under a second dropout mask too. Every
+    negative of the batch is encoded once, with gradient, in chunks if they are many; unless it is
+    an anchor of the batch, which is encoded already, or the sampler remembers it.
+    """
+    if rows_BK is None:
+        return _views(stage, model, target, pool, anchors_B, complement_BC)[0]
+    drawn = Drawn.of(anchors_B, rows_BK)
+    mask_BM = on(model.device, drawn.mask_BM)
+    if isinstance(drawer, Memory):
+        x, _ = _views(stage, model, target, pool, anchors_B, complement_BC)
+        h_MD = on(model.device, drawer.recall(drawn.rows_M))
+        if x.anchor is not None:
+            drawer.remember(anchors_B, x.anchor.detach())
+        return replace(x, negatives=h_MD, negative_mask=mask_BM)
+    known_M = (drawn.anchor_M >= 0) & ("views" in stage.loss.all_needs())
+    new, tokens = drawn.rows_M[~known_M], target.tokens
+    lengths = tokens.lengths[new]
+    beside = new if _beside_anchors(lengths, model.device) else new[:0]
+    x, h_MD = _views(stage, model, target, pool, anchors_B, complement_BC, beside)
+    if len(beside) < len(new):
+        h_MD = in_chunks(
+            lambda some: model.project(model.encode(tokens, some).features),
+            new,
+            lengths,
+            model.device,
+        )
+    if x.anchor is not None and bool(known_M.any()):
+        known = on(model.device, drawn.anchor_M[known_M])
+        back = torch.cat([known_M.nonzero().flatten(), (~known_M).nonzero().flatten()]).argsort()
+        h_MD = torch.cat([x.anchor[known], h_MD])[on(model.device, back)]
+    return replace(x, negatives=h_MD, negative_mask=mask_BM)
+
+
+def _beside_anchors(lengths_M: Tensor, device: torch.device) -> bool:
+    """Whether negatives go into the call that encodes the anchors.
+
+    A call more costs a GPU as much as its arithmetic; a CPU does not mind, and chunks hold less.
+    """
+    return device.type != "cpu" and at_once(lengths_M, device)
+
+
+def _views(
     stage: ContrastiveStage,
     model: Classifier,
     target: Target,
     pool: Pool,
     rows: Tensor,
     complement_BC: Tensor,
-) -> LossInput:
-    """The anchors; for a loss that compares views, also under another dropout mask."""
+    beside: Tensor | None = None,
+) -> tuple[LossInput, Tensor]:
+    """The anchors, and the contrastive outputs float[M, D] of rows encoded beside them."""
     B, device = len(rows), model.device
     two = "views" in stage.loss.all_needs()
-    out = model.encode(target.tokens, rows.repeat(2) if two else rows)
-    h = model.project(out.features) if two else None
+    asked = rows.repeat(2) if two else rows
+    n = len(asked)
+    out = model.encode(target.tokens, asked if beside is None else torch.cat([asked, beside]))
+    h = model.project(out.features[:n]) if two else None
     confident = None if pool.confident is None else on(device, pool.confident[rows])
-    return LossInput(
+    x = LossInput(
         logits=out.logits[:B],
         target=on(device, one_hot(pool.pseudo_label[rows], len(pool.classes)).float()),
         complement=on(device, complement_BC),
@@ -113,54 +200,4 @@ def views(
         positive=None if h is None else h[B:],
         language=on(device, target.language[rows]),
     )
-
-
-def with_negatives(
-    x: LossInput,
-    model: Classifier,
-    target: Target,
-    anchors_B: Tensor,
-    rows_BK: Tensor,
-    negatives: Negatives | None = None,
-) -> LossInput:
-    """The contrastive outputs of every negative of the batch once, and whose each is.
-
-    They are encoded with gradient, in chunks if they are many; unless they are anchors of the
-    batch, which are encoded already, or the sampler remembers them.
-    """
-    rows_M, place_BK = rows_BK.unique(return_inverse=True)
-    mask_BM = torch.zeros(len(rows_BK), len(rows_M), dtype=torch.bool).scatter_(1, place_BK, True)
-    real = rows_M >= 0  # -1 stands where there was no negative
-    rows_M, mask_BM = rows_M[real], on(x.logits.device, mask_BM[:, real])
-    if negatives and isinstance(negatives.drawer, Memory):
-        h_MD = on(x.logits.device, negatives.drawer.recall(rows_M))
-        if x.anchor is not None:
-            negatives.drawer.remember(anchors_B, x.anchor.detach())
-    else:
-        h_MD = _encoded(x, model, target, anchors_B, rows_M)
-    return replace(x, negatives=h_MD, negative_mask=mask_BM)
-
-
-def _encoded(
-    x: LossInput, model: Classifier, target: Target, anchors_B: Tensor, rows_M: Tensor
-) -> Tensor:
-    """float[M, D]: outputs of the rows, those of the batch's own anchors taken from there."""
-    order = anchors_B.argsort()
-    found = torch.searchsorted(anchors_B[order], rows_M).clamp(max=len(anchors_B) - 1)
-    at_M = order[found]
-    mine = (anchors_B[at_M] == rows_M) & (x.anchor is not None)
-    new = rows_M[~mine]
-    h_MD = model.project(x.logits.new_zeros(0, model.sizes.features))
-    if len(new):
-        tokens = target.tokens
-        h_MD = in_chunks(
-            lambda some: model.project(model.encode(tokens, some).features),
-            new,
-            tokens.lengths[new],
-            model.device,
-        )
-    if x.anchor is None or not bool(mine.any()):
-        return h_MD
-    both = torch.cat([x.anchor[on(x.anchor.device, at_M[mine])], h_MD])
-    back = torch.cat([mine.nonzero().flatten(), (~mine).nonzero().flatten()]).argsort()
-    return both[on(both.device, back)]
+    return x, model.project(out.features[n:])

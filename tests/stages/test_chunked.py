@@ -38,8 +38,8 @@ def gradients(model, target, pool, *, dropout):
     model.take_counts()
     torch.manual_seed(3)
     anchors, negatives = torch.tensor([0, 1]), torch.arange(2, 16).view(2, 7)
-    x = encoded.views(stage(), model, target, pool, anchors, torch.eye(3)[:2].bool())
-    x = encoded.with_negatives(x, model, target, anchors, negatives)
+    complement = torch.eye(3)[:2].bool()
+    x = encoded.compared(stage(), model, target, pool, anchors, complement, negatives)
     # The untrained model tells rows hardly apart: what it learns of each is added.
     each = torch.randn(x.negatives.shape, generator=torch.Generator().manual_seed(0))
     loss = stage().loss(x).mean() + (x.negatives * each).sum() / 50
@@ -68,6 +68,22 @@ def test_gradients_are_those_of_one_batch(model, target, pool, request):
     whole = gradients(model, target, pool, dropout=False)
     request.getfixturevalue("small")
     assert_close(gradients(model, target, pool, dropout=False), whole)
+
+
+def test_negatives_beside_their_anchors_are_those_of_a_call_of_their_own(
+    model, target, pool, monkeypatch
+):
+    """As on a GPU; where they are too many for that, chunks as ever."""
+    apart = gradients(model, target, pool, dropout=False)
+    monkeypatch.setattr(encoded, "_beside_anchors", chunked.at_once)
+    assert_close(gradients(model, target, pool, dropout=False), apart)
+    calls = []
+    monkeypatch.setattr(encoded, "in_chunks", lambda *args: calls.append(args) or in_chunks(*args))
+    gradients(model, target, pool, dropout=False)
+    assert not calls
+    monkeypatch.setattr(chunked, "WHOLE", 60)
+    gradients(model, target, pool, dropout=False)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -150,8 +166,8 @@ zeros, rows, probs = torch.zeros(N, dtype=torch.int64), torch.arange(N), torch.f
 target = Target(None, Tokens(ids, None, offsets), ("en",), zeros, rows)
 pool = Pool(("a", "b", "c"), range(N), ("en",), zeros, rows, probs.log(), probs, probs)
 stage = ContrastiveStage.model_validate({"confident": {"type": "fixed", "threshold": 0.5}})
-x = encoded.views(stage, model, target, pool, rows[:B], torch.eye(3)[rows[:B] % 3].bool())
-x = encoded.with_negatives(x, model, target, rows[:B], rows[B:].view(B, K))
+complement, drawn = torch.eye(3)[rows[:B] % 3].bool(), rows[B:].view(B, K)
+x = encoded.compared(stage, model, target, pool, rows[:B], complement, drawn)
 stage.loss(x).mean().backward()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

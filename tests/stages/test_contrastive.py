@@ -83,8 +83,7 @@ def test_the_gradient_reaches_the_negatives(model, target, pool):
     only_negative = sorted(set(torch.cat(spans[2:]).tolist()) - of_anchors)
     assert only_negative
     complement = torch.tensor([[True, False, False], [False, True, False]])
-    x = encoded.views(stage(), model, target, pool, anchors, complement)
-    x = encoded.with_negatives(x, model, target, anchors, negatives)
+    x = encoded.compared(stage(), model, target, pool, anchors, complement, negatives)
     stage().loss(x).sum().backward()
     gradient = model.network.get_input_embeddings().weight.grad
     assert (gradient[only_negative].abs().sum(1) > 0).all()
@@ -93,19 +92,18 @@ def test_the_gradient_reaches_the_negatives(model, target, pool):
 def test_negatives_are_encoded_once_and_each_anchor_knows_its_own(model, target, pool):
     rows_BK = torch.tensor([[3, 7], [7, -1], [-1, -1]])
     complement = torch.eye(3).bool()
-    x = encoded.views(stage(), model, target, pool, torch.tensor([0, 1, 2]), complement)
     model.eval()
     model.take_counts()
-    x = encoded.with_negatives(x, model, target, torch.tensor([0, 1, 2]), rows_BK)
-    assert model.take_counts()[0] == int(target.tokens.lengths[[3, 7]].sum())
+    x = encoded.compared(stage(), model, target, pool, torch.tensor([0, 1, 2]), complement, rows_BK)
+    assert model.take_counts()[0] == int(target.tokens.lengths[[0, 1, 2, 0, 1, 2, 3, 7]].sum())
     assert x.negative_mask.tolist() == [[True, True], [False, True], [False, False]]
     alone = model.project(model.encode(target.tokens, torch.tensor([7])).features)
     assert torch.allclose(x.negatives[1], alone[0], atol=1e-5)
 
 
 def test_no_negative_at_all_is_no_loss_and_no_nan(model, target, pool):
-    x = encoded.views(stage(), model, target, pool, torch.tensor([0]), torch.eye(3)[:1].bool())
-    x = encoded.with_negatives(x, model, target, torch.tensor([0]), torch.full((1, 4), -1))
+    nobody, complement = torch.full((1, 4), -1), torch.eye(3)[:1].bool()
+    x = encoded.compared(stage(), model, target, pool, torch.tensor([0]), complement, nobody)
     loss = stage().loss(x)
     loss.sum().backward()
     assert loss.tolist() == [0.0]
@@ -115,10 +113,10 @@ def test_no_negative_at_all_is_no_loss_and_no_nan(model, target, pool):
 def test_the_two_views_are_the_same_texts_under_other_dropout(model, target, pool):
     complement = torch.eye(3)[[0, 1]].bool()
     model.train()
-    x = encoded.views(stage(), model, target, pool, torch.tensor([4, 5]), complement)
+    x = encoded.compared(stage(), model, target, pool, torch.tensor([4, 5]), complement)
     assert not torch.allclose(x.anchor, x.positive)
     model.eval()
-    x = encoded.views(stage(), model, target, pool, torch.tensor([4, 5]), complement)
+    x = encoded.compared(stage(), model, target, pool, torch.tensor([4, 5]), complement)
     assert torch.allclose(x.anchor, x.positive, atol=1e-6)
 
 
@@ -151,13 +149,13 @@ def test_a_seed_repeats_the_stage_and_another_does_not(tiny_encoder, source, tar
 
 def test_anchors_are_drawn_a_new_complement_at_every_step(model, source, target, pool, monkeypatch):
     drawn = []
-    kept = encoded.views
+    kept = encoded.compared
 
-    def watch(stage, model, target, pool, rows, complement):
+    def watch(stage, model, target, pool, rows, complement, *negatives):
         drawn.extend(zip(rows.tolist(), complement.int().argmax(1).tolist(), strict=True))
-        return kept(stage, model, target, pool, rows, complement)
+        return kept(stage, model, target, pool, rows, complement, *negatives)
 
-    monkeypatch.setattr(contrastive, "views", watch)
+    monkeypatch.setattr(contrastive, "compared", watch)
     everybody = stage(epochs=8, confident={"type": "fixed", "threshold": 0.01})
     contrastive.train(everybody, model, source, target, pool, tools())
     own = pool.pseudo_label.tolist()

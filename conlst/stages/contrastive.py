@@ -67,9 +67,12 @@ def train(
 
     def terms(anchors_B: Tensor, progress: float) -> list[Term]:
         complement_BC = _drawn(stage, admissible_NC[anchors_B], g)
-        rows_BK = negatives and negatives.draw(anchors_B, complement_BC, generator=g)
-        drawer = negatives and negatives.drawer
-        x = compared(stage, model, target, pool, anchors_B, complement_BC, rows_BK, drawer)
+        of_what = (stage, model, target, pool, anchors_B, complement_BC)
+        if negatives:
+            rows_BK = negatives.draw(anchors_B, complement_BC, generator=g)
+            x = compared(*of_what, rows_BK, negatives.drawer)
+        else:
+            x = compared(*of_what)
         return [
             Term("contrastive", loss(replace(x, progress=progress))),
             *source_terms(progress),

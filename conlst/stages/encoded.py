@@ -128,7 +128,7 @@ def compared(
     anchors_B: Tensor,
     complement_BC: Tensor,
     rows_BK: Tensor | None = None,
-    drawer: Drawer | None = None,
+    drawer: Drawer | Memory | None = None,
 ) -> LossInput:
     """What the loss of a step looks at: anchors and, where some were drawn, their negatives.
 

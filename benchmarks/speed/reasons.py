@@ -8,16 +8,9 @@ ON_A_CPU = {
     ),
     "draws": (
         "an anchor each means 512 look-ups at random and 32 rows to check for repeats; with 1e4 "
-        "rows, some 330 a class, two shared draws in three meet a repeat; language and group of a "
-        "pool are int64, 16 bytes a row, which is a promise of `Pool`."
-    ),
-    "flexmatch": (
-        "the online step clips and makes AdamW's step, which the bare arm does not, and its pool "
-        "and selection are made and checked anew for each batch."
-    ),
-    "vocabulary": (
-        "in fp32 the layers take so much of a step that the half second saved in optimiser, "
-        "clipping and the embedding's gradient, which in bf16 is enough, is not."
+        "rows, some 330 a class, two shared draws in three meet a repeat; with 1e7, look-ups miss "
+        "the caches, by a neighbour's load more or less; language and group of a pool are int64, "
+        "16 bytes a row, which is a promise of `Pool`."
     ),
     "bf16_training": (
         "bf16 multiplies some 2.1 times as fast as fp32 here, which bounds the ratio; padding, "

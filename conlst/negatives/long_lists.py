@@ -71,12 +71,14 @@ class LongLists:
         if not share:
             first_U1, size_U1 = first_U1[asked_B], size_U1[asked_B]
         shape = (len(size_U1), K + K // 4)  # a few to spare, for repeats
-        chance_UW = torch.randint(2**62, shape, generator=generator).numpy()
-        rows_UW = self.rows[first_U1 + chance_UW % size_U1]
+        place_UW = torch.randint(2**62, shape, generator=generator).numpy()
+        place_UW %= size_U1
+        place_UW += first_U1
+        rows_UW = self.rows[place_UW]
         rows_UK = _without_repeats(rows_UW, K)
         if rows_UK is None:
             return None
-        rows_BK, group_BK = rows_UK, self.group_N[rows_UK]
+        rows_BK, group_BK = rows_UK, self.group_N.take(rows_UK)
         if share:
             rows_BK, group_BK = rows_UK.take(asked_B, 0), group_BK.take(asked_B, 0)
         own_BK = group_BK == self.group_N[anchor_B][:, None]

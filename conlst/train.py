@@ -261,8 +261,7 @@ class _Loop:
         """Add a batch's part to the gradient of its step."""
         sums: dict[str, Tensor] = {}
         for part in self.parts.of(batch):
-            if not self.model.training:
-                self.model.train()
+            self.model.train()
             terms = self.terms_of(part, done / len(self.batches))
             means = {term.name: term.mean() for term in terms}
             total = torch.stack([term.scale * means[term.name] for term in terms]).sum()

@@ -24,8 +24,9 @@ ON_A_CPU = {
 }
 ON_AN_H200 = {
     "labelling": (
-        "of the quarter of a second that 1,024 rows take ours, the arithmetic is some .03; the "
-        "rest is tokenising on one thread, which the Trainer arms are spared."
+        "of the quarter of a second that 1,024 rows take ours, the arithmetic is some .03; about "
+        "half is tokenising on one thread (.11 s on the machine of the table above), which the "
+        "Trainer arms are spared; the rest is launches and Python, for a pass this short."
     ),
     "matrix_rate": (
         "a step of 32 rows is some 1,500 tokens, 2 ms of arithmetic for the smaller encoder; it "

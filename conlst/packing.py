@@ -278,8 +278,7 @@ def _flash(
 ) -> Tensor:
     """[N, H, d]: all rows in one call.
 
-    It is what torch's `varlen_attn` and its nested tensors call; the first knows no dropout, and
-    both have Python in front of it that takes longer than the kernel.
+    It is what torch's `varlen_attn` calls, which knows no dropout.
     """
     longest, ends = layout.runs[0][1], layout.ends
     out: Tensor = torch.ops.aten._flash_attention_forward(

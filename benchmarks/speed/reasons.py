@@ -35,7 +35,7 @@ ON_AN_H200 = {
     ),
     "many_negatives": (
         "a GPU is given chunks of 8,192 tokens, four times a CPU's, to fill it; the step with few "
-        "negatives has 3,000 tokens in all. The bound is there, and more negatives stay under it."
+        "negatives has 3,000 tokens in all."
     ),
     "draws": (
         "no GPU has a part in this goal: the processor beside it takes twice as long for a small "

@@ -67,12 +67,9 @@ def train(
 
     def terms(anchors_B: Tensor, progress: float) -> list[Term]:
         complement_BC = _drawn(stage, admissible_NC[anchors_B], g)
-        of_what = (stage, model, target, pool, anchors_B, complement_BC)
-        if negatives:
-            rows_BK = negatives.draw(anchors_B, complement_BC, generator=g)
-            x = compared(*of_what, rows_BK, negatives.drawer)
-        else:
-            x = compared(*of_what)
+        rows_BK = negatives.draw(anchors_B, complement_BC, generator=g) if negatives else None
+        drawer = negatives.drawer if negatives else None
+        x = compared(stage, model, target, pool, anchors_B, complement_BC, rows_BK, drawer)
         return [
             Term("contrastive", loss(replace(x, progress=progress))),
             *source_terms(progress),
